@@ -1,0 +1,111 @@
+# Bertline: `make help` lists what can be made. Every target installs what it needs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# what `make run` works on; for example: make run DATA=my.csv NAME=intents MODEL=bert-base-uncased
+DATA ?= examples/news/news.csv
+NAME ?= $(if $(filter examples/news/news.csv,$(DATA)),news,$(shell basename '$(DATA)' | sed 's/\.[^.]*$$//' | tr 'A-Z' 'a-z'))
+MODEL ?= minilm
+REGISTRY ?= models
+PORT ?= 50051
+METRICS_PORT ?= 9090
+FIT_OPTIONS ?=
+EXPORT_OPTIONS ?=
+QUICKSTART_OPTIONS ?=
+BENCH_OPTIONS ?=
+
+# ---- for users -----------------------------------------------------------------------------------------------------
+
+.PHONY: run
+run: install ## train, export, verify, publish and serve DATA as model NAME, then show it answering
+	@$(BIN)/python -m training fit --data '$(DATA)' --name '$(NAME)' --model '$(MODEL)' $(FIT_OPTIONS)
+	@$(BIN)/python -m export bundle --run 'runs/$(NAME)' --registry '$(REGISTRY)' --label stable $(EXPORT_OPTIONS)
+	@$(BIN)/python -m services.quickstart --run 'runs/$(NAME)' --registry '$(REGISTRY)' --port $(PORT) \
+		--metrics-port $(METRICS_PORT) $(QUICKSTART_OPTIONS)
+
+.PHONY: inspect
+inspect: install ## report on DATA: counts, balance, lengths, duplicates, conflicts, leaks
+	@$(BIN)/python -m training inspect '$(DATA)'
+
+.PHONY: serve
+serve: install ## serve every model of REGISTRY on PORT
+	@$(BIN)/python -m services.inference --registry '$(REGISTRY)' --port $(PORT) --metrics-port $(METRICS_PORT)
+
+.PHONY: install
+install: $(VENV)/.ready ## make the virtual environment (torch, transformers, optimum, onnxruntime, grpc)
+
+# ---- for developers ------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: develop ## run all tests
+	@$(BIN)/pytest
+
+.PHONY: check
+check: develop ## lint, types, import contracts, protobuf contracts, documented commands
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python protos/stub_generation.py --check
+	@mkdir -p build
+	$(BIN)/python protos/stub_generation.py --descriptors build/contracts.binpb
+	$(BIN)/buf lint build/contracts.binpb --config protos/buf.yaml
+	$(BIN)/buf breaking build/contracts.binpb --against protos/released.binpb --config protos/buf.yaml
+	$(BIN)/python docs/check_commands.py
+
+.PHONY: format
+format: develop ## format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: protos
+protos: develop ## generate the stubs anew after an edit of a .proto file
+	$(BIN)/python protos/stub_generation.py
+
+.PHONY: release-protos
+release-protos: develop ## make today's contracts those that `make check` guards against breaking changes
+	$(BIN)/python protos/stub_generation.py --descriptors protos/released.binpb
+
+.PHONY: bench
+bench: develop ## compare the server with the in-process limit of the same model; see docs/benchmarks.md
+	@$(BIN)/python -m benchmarks.serving --registry '$(REGISTRY)' --model '$(NAME)' $(BENCH_OPTIONS)
+
+.PHONY: lock
+lock: develop ## write requirements.lock from the present environment
+	@{ echo "# Versions that were tested together; pip takes this file as constraints. \`make lock\` writes it anew."; \
+	  $(BIN)/pip freeze --exclude-editable | sed 's/^\(torch==[0-9.]*\)+.*/\1/' | grep -v '^-e\|@ file'; } > requirements.lock
+
+.PHONY: develop
+develop: $(VENV)/.ready-dev ## add the tools for tests and checks to the environment
+
+.PHONY: clean
+clean: ## remove what was built (not runs, not models, not the environment)
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find protos -name '*_pb2*.py*' -not -path '*/.venv/*' -delete
+	rm -f $(VENV)/.ready $(VENV)/.ready-dev
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^# ---- / {gsub(/[#-]/, ""); print "\n" $$0} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# how the environment is made
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Bertline needs Python 3.11 or newer; $(PYTHON) is older. Try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+		echo "The venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.ready: pyproject.toml requirements.lock protos/pyproject.toml $(shell find protos -name '*.proto') | $(BIN)/python
+	@echo "Installing into $(VENV) (2 to 3 GB with torch; once)"
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --constraint requirements.lock -e ./protos -e '.[export]'
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet --constraint requirements.lock -e ./protos -e '.[export,dev]'
+	@touch $@

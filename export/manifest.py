@@ -1,0 +1,136 @@
+"""The manifest of a model bundle: the one contract between the offline and the online half. Pure: no torch.
+
+A bundle is a directory `<registry>/<name>/<version>/`:
+
+    manifest.json       this contract
+    tokenizer.json      Hugging Face tokenizers file
+    <variant>.onnx      one file a variant; inputs input_ids, attention_mask[, token_type_ids] int64 [batch, sequence],
+                        output logits float32 [batch, labels]
+    README.md           the model card
+    golden.json         a few texts with the logits expected of each variant
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+"""Model and label names: lower case, digits, dot, underscore, hyphen; they are directory and metric names too."""
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Contract(BaseModel):
+    """Frozen and closed: an unknown field is an error, not a surprise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileEntry(Contract):
+    """A file of the bundle, relative to it."""
+
+    path: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    sha256: Sha256
+    size_bytes: int = Field(ge=0)
+
+
+class ParityProof(Contract):
+    """What was compared with the PyTorch checkpoint, and how it came out. Fractions are in [0, 1]."""
+
+    rows: int = Field(gt=0)
+    """Validation rows compared."""
+    max_logit_difference: float
+    mean_logit_difference: float
+    agreement: float = Field(ge=0, le=1)
+    """Rows with the same best label as the checkpoint."""
+    reference_accuracy: float = Field(ge=0, le=1)
+    accuracy: float = Field(ge=0, le=1)
+    flips_with_batch_mates: float = Field(ge=0, le=1)
+    """Rows whose label changes between being alone and being in a shuffled batch."""
+    shapes_checked: list[str]
+    """Such as "right padding", "mask with holes", "length 1", "length 256"."""
+    passed: bool
+    reasons: list[str]
+    """Why the gate refused the variant; empty when it passed."""
+
+
+class Variant(Contract):
+    """One set of weights in one numeric format."""
+
+    name: str = Field(pattern=NAME_PATTERN)
+    """For example "fp32" or "int8-static"."""
+    file: FileEntry
+    precision: Literal["fp32", "fp16", "int8"]
+    device: Literal["cpu", "cuda", "any"]
+    """Where this variant is meant to run."""
+    recipe: dict[str, str | int | float | bool | list[str]]
+    """How it was made, enough to make it again."""
+    parity: ParityProof
+    texts_per_second: float | None = Field(default=None, gt=0)
+    """Measured at export on `measured_on`, one thread, sorted batches of 8; a hint, not a promise."""
+
+
+class Host(Contract):
+    """The machine that proved the bundle."""
+
+    processor: str
+    instruction_sets: list[str]
+    """Those that change int8 results or speed: avx2, avx512f, avx512_vnni, avx_vnni, amx_int8."""
+    cores: int
+
+
+class Calibration(Contract):
+    """Temperature scaling (Guo et al. 2017): probabilities = softmax(logits / temperature)."""
+
+    temperature: float = Field(gt=0)
+    error_before: float = Field(ge=0, le=1)
+    """Expected calibration error on the test split, 15 equal-width bins."""
+    error_after: float = Field(ge=0, le=1)
+
+
+class Manifest(Contract):
+    """Everything a server must know to answer with the bundle, and everything a person asks before trusting it."""
+
+    schema_version: Literal[1] = 1
+    name: str = Field(pattern=NAME_PATTERN)
+    version: int = Field(ge=1)
+    task: Literal["single_label_classification"]
+    labels: list[str] = Field(min_length=2)
+    """Output order of the logits."""
+    pair: bool
+    max_length: int = Field(ge=8, le=8192)
+    """Tokens the model reads, special tokens included."""
+    pad_token_id: int = Field(ge=0)
+    tokenizer: FileEntry
+    golden: FileEntry
+    model_card: FileEntry
+    variants: list[Variant] = Field(min_length=1)
+    """Preferred first; only variants whose parity passed."""
+    calibration: Calibration
+    metrics: dict[str, dict[str, float]]
+    """Variant name, or "checkpoint" -> metric -> value on the test split."""
+    encoder: str
+    data_fingerprint: str
+    measured_on: Host
+    versions: dict[str, str]
+    create_time: str
+    export_fingerprint: str
+    """SHA-256 over the run, the export settings and the code of the step; equal means nothing must be exported again."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels must be unique")
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) != len(names):
+            raise ValueError("variant names must be unique")
+        unproven = [variant.name for variant in self.variants if not variant.parity.passed]
+        if unproven:
+            raise ValueError(f"variants without a passed parity proof: {', '.join(unproven)}")
+        return self
+
+    def files(self) -> list[FileEntry]:
+        """Every file that must be present and intact."""
+        return [self.tokenizer, self.golden, self.model_card, *(variant.file for variant in self.variants)]

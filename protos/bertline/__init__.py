@@ -1,0 +1,1 @@
+"""Contracts of Bertline and their generated stubs."""

@@ -1,0 +1,1 @@
+"""Online half of Bertline: gRPC services; nothing here reaches torch or transformers."""

@@ -1,0 +1,1 @@
+"""The one typed way for a program to call Bertline's services."""

@@ -1,0 +1,1 @@
+"""The inference service: texts in, calibrated labels out, on ONNX Runtime."""

@@ -1,0 +1,1 @@
+"""What every server shares: failures, correlation, logs, health, metrics, drain."""

@@ -1,0 +1,43 @@
+"""The types that travel between reading, cleaning, splitting and training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Split(StrEnum):
+    """The three parts of a data set; `VALIDATION` chooses, `TEST` only reports."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled text, or pair of texts, and where it stood in its source.
+
+    `row` is the 1-based line of the record in its file, so that every message can point at it.
+    `extra` holds the remaining columns; reports may slice by them, training ignores them.
+    """
+
+    text: str
+    label: str
+    text_pair: str | None = None
+    split: Split | None = None
+    source: str = ""
+    row: int = 0
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A cleaned and split data set. `labels` is sorted; its order is the order of the model's outputs."""
+
+    train: list[Example]
+    validation: list[Example]
+    test: list[Example]
+    labels: list[str]
+    fingerprint: str
+    """SHA-256 over the examples of all splits in order: text, pair, label and split."""

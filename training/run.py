@@ -1,0 +1,98 @@
+"""The run directory: what a training run leaves behind, and the contract between training and export.
+
+    runs/<name>/
+      data/{train,validation,test}.jsonl    one {"text", "text_pair"?, "label", ...} a line: the rows as trained on
+      data/report.{json,html}               the data report of `inspect`
+      checkpoint/                           encoder and head (safetensors), config, tokenizer.json
+      evaluation/                           metrics.json, confusion.png, calibration.png, predictions.jsonl
+      trainer/                              Trainer's own checkpoints (resume) and TensorBoard events
+      run.json                              `RunRecord`, written last and atomically: its presence means "complete"
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from training.dataset import Example, Split
+
+
+class RunRecord(BaseModel):
+    """Everything that export and serving need to know about a finished run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    name: str
+    task: Literal["single_label_classification"] = "single_label_classification"
+    labels: list[str]
+    max_length: int
+    """Tokens a text is cut to, special tokens included."""
+    pair: bool
+    """True when the model was trained on (text, text_pair)."""
+    encoder: str
+    """Where the encoder came from: hub id, local folder or packaged name."""
+    pooling: Literal["mean", "cls"]
+    temperature: float
+    """Logits are divided by it before the softmax; fitted on the validation split (Guo et al. 2017)."""
+    metrics: dict[str, dict[str, float]]
+    """Split -> metric -> value; accuracies and F1 in [0, 1]."""
+    data_fingerprint: str
+    step_fingerprint: str
+    """SHA-256 over data, configuration and the code of the step; an equal one means that nothing must be done again."""
+    config: dict[str, object]
+    versions: dict[str, str]
+    seconds: float
+    create_time: str
+    """RFC 3339, UTC."""
+
+
+class RunDirectory:
+    """Names the files of one run; creating the object touches nothing."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.data = root / "data"
+        self.checkpoint = root / "checkpoint"
+        self.evaluation = root / "evaluation"
+        self.trainer = root / "trainer"
+        self.record_path = root / "run.json"
+
+    def record(self) -> RunRecord | None:
+        """The record of a complete run, or None when there is none (yet)."""
+        if not self.record_path.is_file():
+            return None
+        return RunRecord.model_validate_json(self.record_path.read_text(encoding="utf-8"))
+
+    def write_record(self, record: RunRecord) -> None:
+        """Marks the run complete (write aside, fsync, rename)."""
+        aside = self.record_path.with_suffix(".json.partial")
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(record.model_dump_json(indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(self.record_path)
+
+    def write_split(self, split: Split, examples: list[Example]) -> None:
+        """Keeps the rows of one split as they were trained on."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        with (self.data / f"{split}.jsonl").open("w", encoding="utf-8") as file:
+            for example in examples:
+                row: dict[str, object] = {"text": example.text, "label": example.label}
+                if example.text_pair is not None:
+                    row["text_pair"] = example.text_pair
+                if example.extra:
+                    row["extra"] = example.extra
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def examples(self, split: Split) -> Iterator[Example]:
+        """The rows of one split, in order."""
+        with (self.data / f"{split}.jsonl").open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                row = json.loads(line)
+                yield Example(row["text"], row["label"], row.get("text_pair"), split, str(self.data), number, row.get("extra", {}))
