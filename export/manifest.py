@@ -117,7 +117,7 @@ class Manifest(Contract):
     versions: dict[str, str]
     create_time: str
     export_fingerprint: str
-    """SHA-256 over the run, the export settings and the code of the step; equal means nothing must be exported again."""
+    """SHA-256 over the run, the settings and the code of the step; equal means that nothing must be exported again."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:

@@ -71,12 +71,13 @@ except ImportError:  # called by hand or by `make check`, outside a build
     pass
 else:
 
-    class StubGeneration(BuildHookInterface):  # type: ignore[type-arg]  # hatchling looks the subclass up by its base
+    class StubGeneration(BuildHookInterface):  # type: ignore[misc]  # hatchling is there in builds only
         """Makes the stubs before hatchling collects the wheel's files."""
 
         PLUGIN_NAME = "custom"
 
         def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+            """Called by hatchling for wheels and for editable installs alike."""
             generate(ROOT)
 
 

@@ -1,12 +1,12 @@
 """The run directory: what a training run leaves behind, and the contract between training and export.
 
-    runs/<name>/
-      data/{train,validation,test}.jsonl    one {"text", "text_pair"?, "label", ...} a line: the rows as trained on
-      data/report.{json,html}               the data report of `inspect`
-      checkpoint/                           encoder and head (safetensors), config, tokenizer.json
-      evaluation/                           metrics.json, confusion.png, calibration.png, predictions.jsonl
-      trainer/                              Trainer's own checkpoints (resume) and TensorBoard events
-      run.json                              `RunRecord`, written last and atomically: its presence means "complete"
+runs/<name>/
+  data/{train,validation,test}.jsonl    one {"text", "text_pair"?, "label", ...} a line: the rows as trained on
+  data/report.{json,html}               the data report of `inspect`
+  checkpoint/                           encoder and head (safetensors), config, tokenizer.json
+  evaluation/                           metrics.json, confusion.png, calibration.png, predictions.jsonl
+  trainer/                              Trainer's own checkpoints (resume) and TensorBoard events
+  run.json                              `RunRecord`, written last and atomically: its presence means "complete"
 """
 
 from __future__ import annotations
@@ -95,4 +95,6 @@ class RunDirectory:
         with (self.data / f"{split}.jsonl").open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
                 row = json.loads(line)
-                yield Example(row["text"], row["label"], row.get("text_pair"), split, str(self.data), number, row.get("extra", {}))
+                yield Example(
+                    row["text"], row["label"], row.get("text_pair"), split, str(self.data), number, row.get("extra", {})
+                )

@@ -90,7 +90,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Answer to a query: one outcome for each input, in order; a Failure stands where one text could not be classified."""
+    """Answer to a query: one outcome for each input, in order; a Failure where a text could not be classified."""
 
     outcomes: list[Classification | Failure]
     served: Served

@@ -1,4 +1,4 @@
-"""What can go wrong while serving, as facts. Nothing here knows gRPC: `services.platform.statuses` maps classes to codes."""
+"""What can go wrong while serving, as facts. Nothing here knows gRPC: `statuses` maps the classes to codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Failure(Exception):
 
 
 class InvalidInput(Failure):
-    """The caller sent something that can never work. `field` is the path of the offending field, as in `inputs[3].text`."""
+    """The caller sent something that can never work. `field` is the offending field's path, as in `inputs[3].text`."""
 
     reason = "INVALID_INPUT"
 
