@@ -1,0 +1,84 @@
+"""Every import contract is proven by planting a violation and seeing it caught."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGES = ("training", "export", "services")
+
+PLANTED = [
+    ("layers", "training/run.py", "import export.manifest"),
+    ("layers", "export/manifest.py", "import services.platform.failures"),
+    ("torch-free", "services/inference/tokenization.py", "import transformers"),
+    ("torch-free", "services/platform/logs.py", "import training.run"),
+    ("torch-free", "services/inference/models.py", "import export.graph"),
+    ("manifest-is-pure", "export/registry.py", "import onnxruntime"),
+    ("services-apart", "services/quickstart/__main__.py", "import services.inference.settings"),
+    ("platform-below", "services/platform/server.py", "import services.inference.settings"),
+    ("generated-code", "services/inference/pipeline.py", "import bertline.inference.v1.inference_pb2"),
+    ("generated-code", "services/inference/batcher.py", "import open_inference.grpc_service_pb2"),
+    ("optimum-in-one-place", "export/quantization.py", "import optimum.onnxruntime"),
+    ("inference-layers", "services/inference/batcher.py", "import services.inference.pipeline"),
+    ("inference-layers", "services/inference/prediction.py", "import services.inference.tokenization"),
+]
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs import-linter on the copy of the source tree in `folder`."""
+    command = [Path(sys.executable).parent / "lint-imports", "--config", "pyproject.toml", "--no-cache"]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", "COLUMNS": "300"},
+        check=False,
+    )
+
+
+@pytest.fixture
+def source_tree(tmp_path: Path) -> Path:
+    """A copy of the packages and of the contracts."""
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def broken_contracts(output: str) -> set[str]:
+    """Names of the contracts that import-linter calls broken."""
+    return set(re.findall(r"^(.*) BROKEN", output, re.MULTILINE))
+
+
+def name_of(contract: str) -> str:
+    """The title of a contract, which is what import-linter prints."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(rf'id = "{contract}"\nname = "(.*)"', text)
+    assert found, f"pyproject.toml has no contract {contract}"
+    return found.group(1)
+
+
+def test_the_source_keeps_every_contract(source_tree: Path) -> None:
+    done = lint(source_tree)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("contract", "module", "planted"), PLANTED)
+def test_a_planted_import_breaks_its_contract(source_tree: Path, contract: str, module: str, planted: str) -> None:
+    path = source_tree / module
+    path.write_text(path.read_text(encoding="utf-8") + f"\n{planted}\n", encoding="utf-8")
+    done = lint(source_tree)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert name_of(contract) in broken_contracts(done.stdout), done.stdout
+
+
+def test_every_contract_has_a_planted_violation() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert set(re.findall(r'^id = "(.*)"', text, re.MULTILINE)) == {contract for contract, _, _ in PLANTED}

@@ -1,0 +1,191 @@
+"""`python -m training`: from a file of labelled text to an evaluated checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from training.failures import TrainingFailure
+from training.run import RunDirectory, RunRecord
+
+app = typer.Typer(
+    help="Fine-tune a text classifier on labelled text: look at the data first, then fit.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="rich",
+)
+console = Console()
+
+Column = Annotated[
+    str | None, typer.Option(help="Column name; found by itself when it has a usual name.", show_default=False)
+]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of text files; found by itself.", show_default=False)]
+Extra = Annotated[Path | None, typer.Option(help="A file of its own for this split.", show_default=False)]
+DropRare = Annotated[bool, typer.Option("--drop-rare-classes", help="Leave out classes with fewer than 3 rows.")]
+
+
+@app.command()
+def inspect(
+    data: Annotated[str, typer.Argument(help="csv, tsv, jsonl or parquet file, folder of splits, or hub data set id.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.json and report.html.")] = Path("build/inspect"),
+    model: Annotated[str, typer.Option(help="Whose tokens to count.")] = "minilm",
+    text: Column = None,
+    text_pair: Column = None,
+    label: Column = None,
+    split: Column = None,
+    encoding: Encoding = None,
+    validation: Extra = None,
+    test: Extra = None,
+    drop_rare_classes: DropRare = False,
+) -> None:
+    """Report on a data set: counts, balance, token lengths, duplicates, conflicting labels, leaks, samples."""
+    from training.data_settings import DataSettings
+    from training.encoders import find_encoder
+    from training.encoding import token_counter
+    from training.inspect_command import inspect as run_inspection
+    from training.model_making import load_tokenizer
+
+    _quiet()
+    values = _data_flags(data, text, text_pair, label, split, encoding, validation, test, drop_rare_classes)
+    settings = DataSettings.model_validate({name: value for name, value in values.items() if value is not None})
+    with _failures():
+        run_inspection(settings, out, console, token_counter(load_tokenizer(find_encoder(model).location)))
+
+
+@app.command()
+def fit(
+    data: Annotated[
+        str | None, typer.Option(help="csv, tsv, jsonl or parquet file, folder of splits, or hub id.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run and the model.")] = None,
+    model: Annotated[str | None, typer.Option(help="`minilm` (packaged), a hub id, or a folder.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML or JSON with any of the settings; flags win.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
+    epochs: Annotated[int | None, typer.Option(help="Chosen from the data when not given.", show_default=False)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Chosen from the encoder.", show_default=False)] = None,
+    batch_size: Annotated[int | None, typer.Option(show_default="32")] = None,
+    gradient_accumulation: Annotated[
+        int | None, typer.Option(help="Batches summed into one update.", show_default="1")
+    ] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens a text is cut to.", show_default=False)] = None,
+    pooling: Annotated[str | None, typer.Option(help="mean or cls; the encoder decides.", show_default=False)] = None,
+    class_weights: Annotated[str | None, typer.Option(help="auto, balanced or none.", show_default="auto")] = None,
+    mixed_precision: Annotated[str | None, typer.Option(help="auto, no, fp16 or bf16.", show_default="auto")] = None,
+    early_stopping_patience: Annotated[int | None, typer.Option(show_default="3")] = None,
+    checkpoint_every_s: Annotated[
+        float | None, typer.Option(help="Seconds between checkpoints.", show_default="60")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the split and of training.", show_default="13")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads for torch.", show_default="all")] = None,
+    text: Column = None,
+    text_pair: Column = None,
+    label: Column = None,
+    split: Column = None,
+    encoding: Encoding = None,
+    validation: Extra = None,
+    test: Extra = None,
+    drop_rare_classes: DropRare = False,
+) -> None:
+    """Fine-tune a classifier and write runs/NAME. A killed run resumes; a finished one is reused until something changes."""
+    from training.settings import load_settings
+
+    _quiet()
+    data_flags = _data_flags(data, text, text_pair, label, split, encoding, validation, test, drop_rare_classes)
+    flags = {
+        "name": name,
+        "model": model,
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "gradient_accumulation": gradient_accumulation,
+        "max_length": max_length,
+        "pooling": pooling,
+        "class_weights": class_weights,
+        "mixed_precision": mixed_precision,
+        "early_stopping_patience": early_stopping_patience,
+        "checkpoint_every_s": checkpoint_every_s,
+        "seed": seed,
+    }
+    with _failures():
+        settings = load_settings(config, flags, {**data_flags, "seed": seed})
+        run = RunDirectory(out / settings.name)
+        from training.reuse import step_fingerprint
+
+        fingerprint = step_fingerprint(settings)
+        record = run.record()
+        if record is not None and record.step_fingerprint == fingerprint:
+            console.print(f"[green]reused[/] {run.root}: data, settings and code are those of {record.create_time}")
+        else:
+            from training.fine_tuning import fine_tune, use_threads
+
+            use_threads(threads)
+            record = fine_tune(settings, run, fingerprint, console)
+        _show(record, run)
+
+
+def _data_flags(
+    path: str | None,
+    text: str | None,
+    text_pair: str | None,
+    label: str | None,
+    split: str | None,
+    encoding: str | None,
+    validation: Path | None,
+    test: Path | None,
+    drop_rare_classes: bool,
+) -> dict[str, object]:
+    return {
+        "path": path,
+        "text": text,
+        "text_pair": text_pair,
+        "label": label,
+        "split": split,
+        "encoding": encoding,
+        "validation_path": str(validation) if validation else None,
+        "test_path": str(test) if test else None,
+        "drop_rare_classes": drop_rare_classes or None,
+    }
+
+
+def _show(record: RunRecord, run: RunDirectory) -> None:
+    table = Table("split", box=None, pad_edge=False)
+    for name in ("accuracy", "macro F1", "weighted F1", "calibration error before", "after"):
+        table.add_column(name, justify="right")
+    for split, scores in record.metrics.items():
+        names = ("accuracy", "macro_f1", "weighted_f1", "calibration_error_before", "calibration_error")
+        table.add_row(split, *(f"{100 * scores[name]:.1f} %" for name in names))
+    console.print(table)
+    console.print(f"[bold]run[/] {run.root} ({record.seconds:.0f} s)  [bold]plots[/] {run.evaluation}", highlight=False)
+    console.print(f"[bold]data report[/] {run.data / 'report.html'}", highlight=False)
+
+
+class _failures:  # noqa: N801 - reads as a statement: `with _failures():`
+    """Prints a failure that the user can mend as a message, not as a traceback, and exits with 2."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, TrainingFailure):
+            console.print(f"[red]error[/] {escape(str(error))}", soft_wrap=True)
+            raise typer.Exit(2) from None
+
+
+def _quiet() -> None:
+    """Keeps the libraries' chatter out of our output."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+
+
+if __name__ == "__main__":
+    app()

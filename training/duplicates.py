@@ -1,0 +1,180 @@
+"""Exact duplicates, label conflicts and near-duplicates (MinHash, Broder 1997, over character 4-grams).
+
+Character n-grams see Chinese, which has no spaces, as well as English. MinHash only proposes; each proposal is checked
+against the true Jaccard similarity.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from training.dataset import Example
+
+SHINGLE = 4
+PERMUTATIONS = 64
+MAX_CANDIDATES = 64
+"""Proposals checked for one text; in a crowd of look-alikes the first ones are enough to tie the crowd together."""
+SEED = 1
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One text that occurs with several labels."""
+
+    text: str
+    labels: dict[str, int]
+    rows: list[int]
+    kept: str | None
+    """The label that stayed, None when the rows were dropped, "" when all of them were kept."""
+
+
+@dataclass(slots=True)
+class DuplicateReport:
+    """What was found; row lists are (dropped row, the row it repeats)."""
+
+    exact: list[tuple[int, int]] = field(default_factory=list)
+    near: list[tuple[int, int]] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    similar_with_other_label: int = 0
+
+
+def identity(example: Example) -> str:
+    """Key under which two examples count as the same text: compatibility-normalised, case-folded, single spaces."""
+    text = example.text if example.text_pair is None else f"{example.text}\0{example.text_pair}"
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split(" "))
+
+
+def drop_exact(
+    examples: list[Example], policy: Literal["majority", "drop", "keep"], report: DuplicateReport
+) -> list[Example]:
+    """Keeps the first of equal rows and settles conflicts by `policy`. Splits given by the user are kept apart."""
+    groups: dict[tuple[str, str], list[Example]] = defaultdict(list)
+    for example in examples:
+        groups[example.split or "", identity(example)].append(example)
+    kept: list[Example] = []
+    for group in groups.values():
+        counts = Counter(example.label for example in group)
+        label = next(iter(counts)) if len(counts) == 1 else _settle(group, counts, policy, report)
+        if label is None:
+            continue
+        wanted = counts if label == "" else [label]
+        first = {each: next(example for example in group if example.label == each) for each in wanted}
+        report.exact += [(example.row, first[example.label].row) for example in group if example.label in first]
+        kept += first.values()
+    report.exact = [(row, original) for row, original in report.exact if row != original]
+    order = {id(example): position for position, example in enumerate(examples)}
+    return sorted(kept, key=lambda example: order[id(example)])
+
+
+def _settle(group: list[Example], counts: Counter[str], policy: str, report: DuplicateReport) -> str | None:
+    (best, votes), *rest = counts.most_common()
+    winner: str | None = ""
+    if policy != "keep":
+        winner = best if policy == "majority" and votes > rest[0][1] else None
+    report.conflicts.append(Conflict(group[0].text, dict(counts), [example.row for example in group], winner))
+    return winner
+
+
+def drop_near(
+    examples: list[Example], threshold: float, group_threshold: float, report: DuplicateReport, progress: Progress
+) -> tuple[list[Example], list[int]]:
+    """Drops near-duplicates of one label and one split; ties looser look-alikes into groups.
+
+    Returns the kept examples and, for each, the number of its group: rows of a group belong in one split.
+    """
+    from datasketch import MinHash, MinHashLSH
+
+    index = MinHashLSH(threshold=group_threshold, num_perm=PERMUTATIONS)
+    kept: list[Example] = []
+    shingles: list[frozenset[int]] = []
+    groups = Groups()
+    for done, example in enumerate(examples):
+        if done % 500 == 0:
+            progress("looking for near-duplicates", done, len(examples))
+        grams = _shingles(identity(example))
+        sketch = MinHash(num_perm=PERMUTATIONS, seed=SEED, hashfunc=int)
+        sketch.update_batch(list(grams))
+        near = [
+            (position, similarity)
+            for position in sorted(index.query(sketch))[:MAX_CANDIDATES]
+            if (similarity := jaccard(grams, shingles[position])) >= group_threshold
+        ]
+        repeated = next((p for p, s in near if s >= threshold and _alike(kept[p], example)), None)
+        if repeated is not None:
+            report.near.append((example.row, kept[repeated].row))
+            continue
+        report.similar_with_other_label += any(s >= threshold and kept[p].label != example.label for p, s in near)
+        position = groups.add()
+        for other, _ in near:
+            groups.join(position, other)
+        index.insert(position, sketch)
+        kept.append(example)
+        shingles.append(grams)
+    progress("looking for near-duplicates", len(examples), len(examples))
+    return kept, [groups.find(position) for position in range(len(kept))]
+
+
+class Groups:
+    """Disjoint sets (union-find with path halving) over positions 0, 1, 2, ..."""
+
+    def __init__(self) -> None:
+        self._parent: list[int] = []
+
+    def add(self) -> int:
+        """A new set of one; returns its position."""
+        self._parent.append(len(self._parent))
+        return len(self._parent) - 1
+
+    def find(self, position: int) -> int:
+        """The smallest position of the set."""
+        parent = self._parent
+        while parent[position] != position:
+            parent[position] = parent[parent[position]]
+            position = parent[position]
+        return position
+
+    def join(self, one: int, other: int) -> None:
+        """Unites two sets."""
+        low, high = sorted((self.find(one), self.find(other)))
+        self._parent[high] = low
+
+
+def leaks(examples: Iterable[Example]) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """Texts that stand in two of the user's splits: (split, split) -> rows of both."""
+    seen: dict[str, Example] = {}
+    found: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    for example in examples:
+        first = seen.setdefault(identity(example), example)
+        if first.split != example.split:
+            found[str(first.split), str(example.split)].append((first.row, example.row))
+    return dict(found)
+
+
+def label_variants(examples: Iterable[Example]) -> list[list[str]]:
+    """Label names that differ only in case, width or punctuation, and probably mean the same."""
+    spellings: dict[str, set[str]] = defaultdict(set)
+    for example in examples:
+        folded = unicodedata.normalize("NFKC", example.label).casefold()
+        spellings["".join(filter(str.isalnum, folded)) or folded].add(example.label)
+    return sorted(sorted(names) for names in spellings.values() if len(names) > 1)
+
+
+def jaccard(one: frozenset[int], other: frozenset[int]) -> float:
+    """Size of the intersection over size of the union, in [0, 1]."""
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared) if shared else 0.0
+
+
+def _shingles(text: str) -> frozenset[int]:
+    return frozenset(zlib.crc32(text[i : i + SHINGLE].encode()) for i in range(max(1, len(text) - SHINGLE + 1)))
+
+
+def _alike(kept: Example, example: Example) -> bool:
+    return kept.label == example.label and kept.split == example.split

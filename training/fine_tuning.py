@@ -1,0 +1,266 @@
+"""The training step as a whole: from settings to a complete run directory."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from torch import nn
+from transformers import set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from training.calibration import fit_temperature, softmax
+from training.data_settings import DataSettings
+from training.dataset import Dataset, Split
+from training.encoders import EncoderSource, find_encoder
+from training.encoding import EncodedDataset, chosen_max_length, collator, encode, token_counter
+from training.evaluation import Evaluation, evaluate
+from training.heads import SequenceClassifier
+from training.inspect_command import summarise, write_report
+from training.model_making import Tokenization, load_tokenizer, make_model, make_tokenizer, position_limit
+from training.plots import plot_calibration, plot_confusion
+from training.preparation import Prepared, prepare
+from training.progress import Steps, listener
+from training.run import RunDirectory, RunRecord
+from training.schedule import chosen_epochs, chosen_rate, class_weights
+from training.settings import FineTuneSettings
+from training.trainer import (
+    BestEpoch,
+    CheckpointClock,
+    ClassifierTrainer,
+    ProgressListener,
+    chosen_precision,
+    predict_logits,
+    training_arguments,
+)
+
+LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "datasets", "scikit-learn", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The three splits as token ids."""
+
+    train: EncodedDataset
+    validation: EncodedDataset
+    test: EncodedDataset
+
+
+def fine_tune(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: str, console: Console) -> RunRecord:
+    """Trains, evaluates and calibrates; writes everything into `run`. Resumes when an earlier attempt was cut off."""
+    begun = time.monotonic()
+    _discard_other_attempt(run, step_fingerprint)
+    set_seed(settings.seed)
+    source = find_encoder(settings.model)
+    prepared = _prepare(settings.data, source, run, console)
+    dataset = prepared.dataset
+    tokenization = make_tokenizer(source, dataset, settings, run.root / "tokenizer")
+    if tokenization.added:
+        console.print(f"vocabulary extended by {tokenization.added:,} characters that {settings.model} does not know")
+    set_seed(settings.seed)
+    model = make_model(source, tokenization, dataset.labels, settings)
+    max_length = _max_length(settings, dataset, tokenization, model)
+    encoded = Encoded(
+        *(
+            encode(rows, tokenization.tokenizer, dataset.labels, max_length)
+            for rows in (dataset.train, dataset.validation, dataset.test)
+        )
+    )
+    config = _train(settings, dataset, encoded, model, tokenization, run, console)
+    logits = {
+        Split.VALIDATION: predict_logits(model, encoded.validation, _pad(tokenization)),
+        Split.TEST: predict_logits(model, encoded.test, _pad(tokenization)),
+    }
+    temperature = fit_temperature(logits[Split.VALIDATION], _truth(encoded.validation))
+    metrics = _evaluate(run, dataset, encoded, logits, temperature)
+    _save_checkpoint(model, tokenization, run)
+    record = RunRecord(
+        name=settings.name,
+        labels=dataset.labels,
+        max_length=max_length,
+        pair=prepared.pair,
+        encoder=settings.model,
+        pooling=model.settings.pooling,
+        temperature=temperature,
+        metrics=metrics,
+        data_fingerprint=dataset.fingerprint,
+        step_fingerprint=step_fingerprint,
+        config={**settings.model_dump(), **config},
+        versions={name: version(name) for name in LIBRARIES},
+        seconds=time.monotonic() - begun,
+        create_time=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    run.write_record(record)
+    _discard_training_state(run)
+    return record
+
+
+def _discard_other_attempt(run: RunDirectory, step_fingerprint: str) -> None:
+    """Removes what an attempt with other data, settings or code left; keeps what this very attempt can resume from."""
+    mark = run.trainer / "fingerprint"
+    run.record_path.unlink(missing_ok=True)
+    if not mark.is_file() or mark.read_text(encoding="utf-8") != step_fingerprint:
+        shutil.rmtree(run.root, ignore_errors=True)
+    run.trainer.mkdir(parents=True, exist_ok=True)
+    mark.write_text(step_fingerprint, encoding="utf-8")
+
+
+def _prepare(settings: DataSettings, source: EncoderSource, run: RunDirectory, console: Console) -> Prepared:
+    with listener(console) as progress:
+        prepared = prepare(settings, token_counter(load_tokenizer(source.location)), progress)
+    write_report(prepared.report, run.data)
+    summarise(prepared.report, console)
+    dataset = prepared.dataset
+    for split, rows in zip(Split, (dataset.train, dataset.validation, dataset.test), strict=True):
+        run.write_split(split, rows)
+    return prepared
+
+
+def _max_length(
+    settings: FineTuneSettings, dataset: Dataset, tokenization: Tokenization, model: SequenceClassifier
+) -> int:
+    limit = position_limit(model)
+    if settings.max_length is not None:
+        return min(settings.max_length, limit)
+    lengths = encode(dataset.train, tokenization.tokenizer, dataset.labels, limit).lengths
+    return chosen_max_length(lengths, limit)
+
+
+def _train(
+    settings: FineTuneSettings,
+    dataset: Dataset,
+    encoded: Encoded,
+    model: SequenceClassifier,
+    tokenization: Tokenization,
+    run: RunDirectory,
+    console: Console,
+) -> dict[str, object]:
+    """Trains in place and leaves the best epoch's weights in `model`; returns the settings that the data decided."""
+    steps = -(-len(encoded.train) // (settings.batch_size * settings.gradient_accumulation))
+    epochs = settings.epochs or chosen_epochs(len(encoded.train), len(dataset.labels), steps)
+    rate = settings.learning_rate or chosen_rate(model.config.hidden_size)
+    precision = chosen_precision(settings.mixed_precision)
+    truth = _truth(encoded.validation)
+
+    def score(module: nn.Module) -> float:
+        training = module.training
+        guesses = predict_logits(module, encoded.validation, _pad(tokenization)).argmax(axis=1)
+        module.train(training)
+        return float((guesses == truth).mean())
+
+    best = BestEpoch(run.trainer, score, settings.early_stopping_patience)
+    with listener(console) as progress:
+        trainer = ClassifierTrainer(
+            model=model,
+            args=training_arguments(settings, run.trainer, epochs, rate, precision),
+            train_dataset=encoded.train,
+            data_collator=collator(_pad(tokenization)),
+            callbacks=[best, CheckpointClock(settings.checkpoint_every_s), ProgressListener(progress, best)],
+            class_weights=class_weights(settings.class_weights, dataset.train, dataset.labels),
+            label_smoothing=settings.label_smoothing,
+            head_rate_factor=settings.head_rate_factor,
+        )
+        _train_or_resume(trainer, run, epochs, progress, console)
+    best.restore(model)
+    return {"epochs": epochs, "learning_rate": rate, "mixed_precision": precision, "best_epoch": best.best_epoch}
+
+
+def _train_or_resume(
+    trainer: ClassifierTrainer, run: RunDirectory, epochs: int, progress: Steps, console: Console
+) -> None:
+    checkpoint = get_last_checkpoint(str(run.trainer))
+    if checkpoint is not None:
+        console.print(f"resuming from {Path(checkpoint).name} of an earlier attempt that was cut off")
+    else:
+        progress("fine-tuning", 0, epochs * len(trainer.get_train_dataloader()), "")
+    trainer.train(resume_from_checkpoint=checkpoint)
+
+
+def _evaluate(
+    run: RunDirectory, dataset: Dataset, encoded: Encoded, logits: dict[Split, NDArray[np.float32]], temperature: float
+) -> dict[str, dict[str, float]]:
+    """Writes metrics.json, the plots and the test predictions; returns the headline scores of both splits."""
+    run.evaluation.mkdir(parents=True, exist_ok=True)
+    truths = {Split.VALIDATION: _truth(encoded.validation), Split.TEST: _truth(encoded.test)}
+    results = {split: evaluate(logits[split], truths[split], dataset.labels, temperature) for split in logits}
+    raw = {split: evaluate(logits[split], truths[split], dataset.labels, 1.0) for split in logits}
+    test, truth = results[Split.TEST], truths[Split.TEST]
+    plot_confusion(test.confusion, dataset.labels, run.evaluation / "confusion.png")
+    before, after = softmax(logits[Split.TEST]), softmax(logits[Split.TEST] / temperature)
+    errors = (raw[Split.TEST].calibration_error, test.calibration_error)
+    plot_calibration(before, after, truth, errors, run.evaluation / "calibration.png")
+    metrics = {
+        split.value: {**result.scores(), "calibration_error_before": raw[split].calibration_error}
+        for split, result in results.items()
+    }
+    _write_metrics(run, metrics, test, temperature)
+    _write_predictions(run, dataset, after)
+    return metrics
+
+
+def _write_metrics(
+    run: RunDirectory, metrics: dict[str, dict[str, float]], test: Evaluation, temperature: float
+) -> None:
+    content = {
+        "temperature": temperature,
+        "scores": metrics,
+        "per_class": test.per_class,
+        "confusion": test.confusion.tolist(),
+    }
+    (run.evaluation / "metrics.json").write_text(
+        json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+    )
+
+
+def _write_predictions(run: RunDirectory, dataset: Dataset, probabilities: NDArray[np.float64]) -> None:
+    with (run.evaluation / "predictions.jsonl").open("w", encoding="utf-8") as file:
+        for example, row in zip(dataset.test, probabilities, strict=True):
+            best = int(row.argmax())
+            line = {
+                "text": example.text,
+                "label": example.label,
+                "predicted": dataset.labels[best],
+                "probability": round(float(row[best]), 6),
+            }
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _save_checkpoint(model: SequenceClassifier, tokenization: Tokenization, run: RunDirectory) -> None:
+    aside = run.root / "checkpoint.partial"
+    shutil.rmtree(aside, ignore_errors=True)
+    model.save(aside)
+    shutil.copytree(tokenization.folder, aside, dirs_exist_ok=True)
+    shutil.rmtree(run.checkpoint, ignore_errors=True)
+    aside.replace(run.checkpoint)
+
+
+def _discard_training_state(run: RunDirectory) -> None:
+    """Optimizer states are large and a complete run needs them no more; TensorBoard's events stay."""
+    for path in run.trainer.glob("checkpoint-*"):
+        shutil.rmtree(path)
+    (run.trainer / "best.safetensors").unlink(missing_ok=True)
+    shutil.rmtree(run.root / "tokenizer", ignore_errors=True)
+
+
+def _truth(dataset: EncodedDataset) -> NDArray[np.int64]:
+    return np.array([row.label for row in dataset.rows], np.int64)
+
+
+def _pad(tokenization: Tokenization) -> int:
+    token = tokenization.tokenizer.pad_token_id
+    return int(token) if token is not None else 0
+
+
+def use_threads(count: int | None) -> None:
+    """Limits torch to `count` threads, if given."""
+    if count is not None:
+        torch.set_num_threads(count)

@@ -1,0 +1,101 @@
+"""A task head on a pre-trained encoder, as one module that trains, saves, loads and exports.
+
+The checkpoint folder is
+
+    config.json         the encoder's configuration
+    model.safetensors   the encoder's weights
+    head.safetensors    the head's weights
+    head.json           `HeadSettings`
+    tokenizer.json ...  the tokenizer
+
+Other tasks add a head beside `SequenceClassifier`; the encoder, its pooling and the folder stay the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+
+Pooling = Literal["mean", "cls"]
+
+
+class HeadSettings(BaseModel):
+    """Shape of a classification head."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    labels: list[str]
+    pooling: Pooling
+    dropout: float = 0.1
+
+
+def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
+    """Mean over the real tokens. `hidden` [batch, sequence, width], `attention_mask` [batch, sequence] of 0 and 1."""
+    mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    total: Tensor = (hidden * mask).sum(dim=1)
+    return total / mask.sum(dim=1).clamp(min=1.0)
+
+
+class SequenceClassifier(nn.Module):
+    """Encoder, pooling, dropout and one linear layer: logits [batch, labels]."""
+
+    def __init__(self, encoder: PreTrainedModel, settings: HeadSettings) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.settings = settings
+        self.config: PretrainedConfig = encoder.config
+        self.dropout = nn.Dropout(settings.dropout)
+        self.classifier = nn.Linear(self.config.hidden_size, len(settings.labels))
+        nn.init.normal_(self.classifier.weight, std=0.02)
+        nn.init.zeros_(self.classifier.bias)
+
+    def pooled(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """One vector a text, [batch, width]."""
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None and takes_token_types(self.config):
+            inputs["token_type_ids"] = token_type_ids
+        hidden: Tensor = self.encoder(**inputs).last_hidden_state
+        return mean_pool(hidden, attention_mask) if self.settings.pooling == "mean" else hidden[:, 0]
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """Logits float32 [batch, labels] of int64 ids and masks [batch, sequence]."""
+        vectors = self.pooled(input_ids, attention_mask, token_type_ids)
+        logits: Tensor = self.classifier(self.dropout(vectors))
+        return logits
+
+    def save(self, folder: Path) -> None:
+        """Writes the checkpoint folder (without the tokenizer)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.encoder.save_pretrained(folder)
+        save_file({name: tensor.contiguous() for name, tensor in self.classifier.state_dict().items()}, _head(folder))
+        (folder / "head.json").write_text(self.settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> SequenceClassifier:
+        """Reads what `save` wrote, in evaluation mode."""
+        settings = HeadSettings.model_validate_json((folder / "head.json").read_text(encoding="utf-8"))
+        model = cls(load_encoder(str(folder)), settings)
+        model.classifier.load_state_dict(load_file(_head(folder)))
+        return model.eval()
+
+
+def load_encoder(location: str) -> PreTrainedModel:
+    """A bare encoder from a folder or a hub id, without the pooling layer that some checkpoints carry."""
+    config = AutoConfig.from_pretrained(location)
+    options = {"add_pooling_layer": False} if config.model_type in {"bert", "roberta", "xlm-roberta"} else {}
+    return AutoModel.from_pretrained(location, config=config, dtype=torch.float32, **options)
+
+
+def takes_token_types(config: PretrainedConfig) -> bool:
+    """Whether the encoder reads token_type_ids (segment ids); DistilBERT and RoBERTa, for instance, do not."""
+    return int(getattr(config, "type_vocab_size", 0) or 0) > 1
+
+
+def _head(folder: Path) -> Path:
+    return folder / "head.safetensors"

@@ -1,0 +1,68 @@
+"""`python -m training inspect`: the data report on the terminal and as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from training.data_page import render
+from training.data_settings import DataSettings
+from training.inspection import DataReport
+from training.preparation import CountTokens, prepare
+from training.progress import listener
+
+SHOWN_CLASSES = 12
+
+
+def inspect(settings: DataSettings, out: Path, console: Console, count_tokens: CountTokens | None = None) -> DataReport:
+    """Prints a summary, writes report.json and report.html into `out`, returns the report."""
+    with listener(console) as progress:
+        report = prepare(settings, count_tokens, progress).report
+    write_report(report, out)
+    summarise(report, console)
+    console.print(f"[bold]report[/] {out / 'report.html'}  {out / 'report.json'}")
+    return report
+
+
+def write_report(report: DataReport, out: Path) -> None:
+    """Writes report.json and report.html into the folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").write_text(report.to_json(), encoding="utf-8")
+    (out / "report.html").write_text(render(report), encoding="utf-8")
+
+
+def summarise(report: DataReport, console: Console) -> None:
+    """The report in a screenful."""
+    parts = ", ".join(f"{count:,} {name}" for name, count in report.splits.items())
+    console.print(
+        f"[bold]{escape(report.path)}[/]: {report.rows_kept:,} of {report.rows_read:,} rows kept ({parts}), "
+        f"{len(report.classes)} classes, median {report.lengths.median} {report.lengths.unit}"
+    )
+    left_out = {
+        "empty": report.empty,
+        "exact duplicates": report.exact_duplicates,
+        "near-duplicates": report.near_duplicates,
+        "conflicting labels": len(report.conflicts),
+    }
+    console.print("left out or settled: " + ", ".join(f"{count:,} {name}" for name, count in left_out.items()))
+    console.print(_class_table(report))
+    for warning in report.warnings:
+        console.print(f"[yellow]note[/] {escape(warning)}")
+
+
+def _class_table(report: DataReport) -> Table:
+    table = Table("label", box=None, pad_edge=False)
+    for name in ("train", "validation", "test"):
+        table.add_column(name, justify="right")
+    ordered = sorted(report.classes, key=lambda each: -each.total)
+    shown = (
+        ordered if len(ordered) <= SHOWN_CLASSES else [*ordered[: SHOWN_CLASSES // 2], *ordered[-SHOWN_CLASSES // 2 :]]
+    )
+    for position, each in enumerate(shown):
+        if len(shown) < len(ordered) and position == SHOWN_CLASSES // 2:
+            table.add_row(f"[dim]... {len(ordered) - len(shown)} more[/]")
+        table.add_row(escape(each.label), str(each.train), str(each.validation), str(each.test))
+    return table

@@ -1,0 +1,85 @@
+"""An encoder and its tokenizer, made ready for the data at hand."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from training.dataset import Dataset
+from training.encoders import EncoderSource
+from training.failures import InvalidSettings
+from training.heads import HeadSettings, Pooling, SequenceClassifier, load_encoder
+from training.settings import FineTuneSettings
+from training.vocabulary import (
+    MIN_UNKNOWN_SHARE,
+    extend_embeddings,
+    extend_tokenizer,
+    is_wordpiece,
+    missing_characters,
+    unknown_share,
+)
+
+SAMPLE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenization:
+    """A tokenizer in a folder of its own, and the number of tokens it gained."""
+
+    tokenizer: PreTrainedTokenizerBase
+    folder: Path
+    added: int
+
+
+def make_tokenizer(source: EncoderSource, dataset: Dataset, settings: FineTuneSettings, folder: Path) -> Tokenization:
+    """The encoder's tokenizer, extended by the training rows' unknown characters where that is worthwhile."""
+    tokenizer = load_tokenizer(source.location)
+    shutil.rmtree(folder, ignore_errors=True)
+    tokenizer.save_pretrained(folder)
+    texts = [part for example in dataset.train for part in (example.text, example.text_pair) if part]
+    if settings.extend_vocabulary == "off" or not is_wordpiece(folder):
+        return Tokenization(tokenizer, folder, 0)
+    if unknown_share(texts[:: max(1, len(texts) // SAMPLE)], tokenizer) < MIN_UNKNOWN_SHARE:
+        return Tokenization(tokenizer, folder, 0)
+    characters = missing_characters(texts, tokenizer)
+    extend_tokenizer(folder, characters)
+    return Tokenization(load_tokenizer(str(folder)), folder, len(characters))
+
+
+def load_tokenizer(location: str) -> PreTrainedTokenizerBase:
+    """A fast tokenizer from a folder or hub id. Raises InvalidSettings when it cannot be had."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(location, use_fast=True)
+    except (OSError, ValueError) as error:
+        raise InvalidSettings(
+            f"the model {location!r} could not be loaded ({str(error).splitlines()[0]}): give a folder made by "
+            "save_pretrained, a hub id on a machine that reaches the hub, or the packaged model `minilm`"
+        ) from None
+    if not tokenizer.is_fast:
+        raise InvalidSettings(f"the model {location!r} has no fast tokenizer, which serving needs (tokenizer.json)")
+    return tokenizer
+
+
+def make_model(
+    source: EncoderSource, tokenization: Tokenization, labels: list[str], settings: FineTuneSettings
+) -> SequenceClassifier:
+    """The pre-trained encoder with a new head."""
+    try:
+        encoder = load_encoder(source.location)
+    except (OSError, ValueError) as error:
+        raise InvalidSettings(
+            f"the model {source.location!r} could not be loaded: {str(error).splitlines()[0]}"
+        ) from None
+    if tokenization.added:
+        extend_embeddings(encoder, len(tokenization.tokenizer), settings.seed)
+    pooling: Pooling = settings.pooling or ("mean" if source.pooling == "mean" else "cls")
+    return SequenceClassifier(encoder, HeadSettings(labels=labels, pooling=pooling, dropout=settings.dropout))
+
+
+def position_limit(model: SequenceClassifier) -> int:
+    """Longest input the encoder has positions for; RoBERTa's tables hold two rows that no token may use."""
+    positions = int(getattr(model.config, "max_position_embeddings", 512))
+    return positions - 2 if model.config.model_type in {"roberta", "xlm-roberta", "camembert"} else positions

@@ -1,0 +1,82 @@
+"""Pictures of an evaluation, as PNG files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.calibration import reliability
+
+FEW = 20
+FONTS = ["DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC"]
+
+
+def _figure(width: float, height: float):  # type: ignore[no-untyped-def]  # matplotlib has no types here
+    import matplotlib
+    from matplotlib import font_manager
+    from matplotlib.figure import Figure
+
+    known = {font.name for font in font_manager.fontManager.ttflist}
+    matplotlib.rcParams["font.family"] = [name for name in FONTS if name in known] or ["sans-serif"]
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def plot_confusion(confusion: NDArray[np.int64], labels: list[str], path: Path) -> None:
+    """Row-normalised confusion matrix; counts are written into the cells when there are few labels."""
+    size = max(5.0, min(24.0, 2.5 + 0.27 * len(labels))) if len(labels) > FEW else 2.5 + 0.75 * len(labels)
+    figure = _figure(size + 1.0, size)
+    axes = figure.subplots()
+    share = confusion / np.maximum(1, confusion.sum(axis=1, keepdims=True))
+    image = axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
+    fontsize = 10 if len(labels) <= FEW else 6.5
+    axes.set_xticks(
+        range(len(labels)),
+        labels,
+        rotation=90 if len(labels) > 6 else 30,
+        ha="right" if len(labels) <= 6 else "center",
+        fontsize=fontsize,
+    )
+    axes.set_yticks(range(len(labels)), labels, fontsize=fontsize)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    for row, column in zip(*np.nonzero(confusion), strict=True):
+        if len(labels) <= FEW or row != column:
+            colour = "white" if share[row, column] > 0.55 else "#1c2430"
+            axes.text(
+                column, row, str(confusion[row, column]), ha="center", va="center", color=colour, fontsize=fontsize
+            )
+    figure.colorbar(image, ax=axes, label="share of the true label's rows", shrink=0.7)
+    figure.savefig(path, dpi=110)
+
+
+def plot_calibration(
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    truth: NDArray[np.int64],
+    errors: tuple[float, float],
+    path: Path,
+) -> None:
+    """Reliability diagram of probabilities [rows, labels] before and after temperature scaling."""
+    figure = _figure(5.5, 5.0)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="#9aa6b5", linewidth=1, linestyle="--", label="perfect")
+    series = (("before", before, errors[0], "#e0a13a"), ("after", after, errors[1], "#3d6fb4"))
+    for name, probabilities, error, colour in series:
+        points = reliability(probabilities, truth)
+        axes.plot([p[0] for p in points], [p[1] for p in points], color=colour, linewidth=1.2, alpha=0.8)
+        axes.scatter(
+            [p[0] for p in points],
+            [p[1] for p in points],
+            s=[15 + 400 * p[2] for p in points],
+            color=colour,
+            alpha=0.7,
+            label=f"{name} scaling, error {100 * error:.1f} %",
+        )
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("stated probability of the best label")
+    axes.set_ylabel("share of rows where it was right")
+    axes.legend(loc="upper left", markerscale=0.5)
+    figure.savefig(path, dpi=110)

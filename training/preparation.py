@@ -1,0 +1,75 @@
+"""From settings to a clean, split data set with its report: read -> clean -> deduplicate -> split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from training.cleaning import CleaningReport, clean
+from training.data_settings import DataSettings
+from training.dataset import Dataset, Example
+from training.duplicates import DuplicateReport, Progress, drop_exact, drop_near, label_variants, leaks
+from training.failures import UnusableData
+from training.inspection import DataReport, Findings, describe
+from training.reading import read
+from training.splitting import split
+
+CountTokens = Callable[[list[str]], list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What training needs. `pair` says that the examples are pairs of texts."""
+
+    dataset: Dataset
+    report: DataReport
+    pair: bool
+
+
+def silent(task: str, done: int, total: int) -> None:
+    """A progress listener that says nothing."""
+
+
+def prepare(settings: DataSettings, count_tokens: CountTokens | None = None, progress: Progress = silent) -> Prepared:
+    """Reads, cleans and splits. `count_tokens` maps texts to token counts for the length histogram.
+
+    Raises UnreadableData or UnusableData, each naming what is wrong, where, and what to do.
+    """
+    reading = read(settings)
+    progress("cleaning", 0, len(reading.examples))
+    cleaned, cleaning = clean(reading.examples)
+    progress("cleaning", len(reading.examples), len(reading.examples))
+    duplicates = DuplicateReport()
+    found_leaks = leaks(cleaned)
+    unique = drop_exact(cleaned, settings.conflicts, duplicates)
+    unique, dropped = _without_rare(unique, settings)
+    kept, groups = drop_near(unique, settings.near_duplicate_threshold, settings.group_threshold, duplicates, progress)
+    _require_classes(kept, settings, cleaning)
+    dataset = split(kept, groups, settings)
+    findings = Findings(reading, cleaning, duplicates, found_leaks, label_variants(kept), dropped)
+    return Prepared(dataset, describe(settings, dataset, findings, count_tokens), reading.columns.text_pair is not None)
+
+
+def _without_rare(examples: list[Example], settings: DataSettings) -> tuple[list[Example], dict[str, int]]:
+    if not settings.drop_rare_classes:
+        return examples, {}
+    counts = Counter(example.label for example in examples)
+    rare = {label: count for label, count in counts.items() if count < settings.min_rows_per_class}
+    return [example for example in examples if example.label not in rare], rare
+
+
+def _require_classes(examples: list[Example], settings: DataSettings, cleaning: CleaningReport) -> None:
+    if not examples:
+        raise UnusableData(f"{settings.path}: no text is left after cleaning ({len(cleaning.empty)} rows were empty)")
+    counts = Counter(example.label for example in examples)
+    if settings.drop_rare_classes or len(counts) == 1:
+        return
+    rare = sorted((count, label) for label, count in counts.items() if count < settings.min_rows_per_class)
+    if rare:
+        shown = ", ".join(f"{label!r} ({count})" for count, label in rare[:10]) + (", ..." if len(rare) > 10 else "")
+        raise UnusableData(
+            f"{settings.path}: {len(rare)} of {len(counts)} classes have fewer than {settings.min_rows_per_class} distinct "
+            f"rows, too few for training, validation and test: {shown}. Add rows, merge classes, or leave them out with "
+            "--drop-rare-classes"
+        )

@@ -1,0 +1,103 @@
+"""Which column is the text, which the label: by name when asked, by well-known names, then by shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from training.data_settings import DataSettings
+from training.failures import UnreadableData
+from training.reading.table import Table
+
+TEXT_NAMES = (
+    *(
+        "text",
+        "sentence",
+        "content",
+        "question",
+        "query",
+        "utterance",
+        "review",
+        "comment",
+        "message",
+        "body",
+        "description",
+    ),
+    *("title", "headline", "文本", "内容", "句子", "问题", "评论", "正文", "标题"),
+)
+LABEL_NAMES = (
+    *("label", "labels", "class", "category", "intent", "result", "sentiment", "target", "topic", "tag"),
+    *("label_text", "类别", "标签", "分类", "意图", "情感"),
+)
+PAIR_NAMES = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("text", "text_pair"))
+SPLIT_NAMES = ("split",)
+MAX_LABEL_SHARE = 0.5
+"""A column found by shape is a label only if it has fewer distinct values than this share of the rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Names of the columns that matter; the rest are extra."""
+
+    text: str
+    label: str
+    text_pair: str | None
+    split: str | None
+
+
+def find_columns(table: Table, settings: DataSettings) -> Columns:
+    """Raises UnreadableData that lists the columns when one is missing or cannot be told."""
+    for asked in (settings.text, settings.text_pair, settings.label, settings.split):
+        if asked is not None and asked not in table.columns:
+            raise UnreadableData(f"{table.source} has no column {asked!r}; it has {_listed(table)}")
+    by_name = {name.casefold(): name for name in table.columns}
+    split = settings.split or _first(by_name, SPLIT_NAMES)
+    label = settings.label or _first(by_name, LABEL_NAMES)
+    text, pair = settings.text, settings.text_pair
+    if text is None:
+        text, paired = _text_by_name(by_name, label)
+        pair = pair or paired
+    free = [name for name in table.columns if name not in {text, pair, label, split}]
+    text = text or _text_by_shape(table, free)
+    label = label or _label_by_shape(table, [name for name in free if name != text])
+    return Columns(text, label, pair, split)
+
+
+def _text_by_name(by_name: dict[str, str], label: str | None) -> tuple[str | None, str | None]:
+    for first, second in PAIR_NAMES:
+        if first in by_name and second in by_name and label not in {by_name[first], by_name[second]}:
+            return by_name[first], by_name[second]
+    return _first({key: name for key, name in by_name.items() if name != label}, TEXT_NAMES), None
+
+
+def _first(by_name: dict[str, str], candidates: tuple[str, ...]) -> str | None:
+    return next((by_name[name] for name in candidates if name in by_name), None)
+
+
+def _text_by_shape(table: Table, free: list[str]) -> str:
+    """The column of the longest values, if it is clearly text."""
+    means = {name: _mean_length(table, name) for name in free}
+    best = max(means, key=lambda name: means[name], default=None)
+    if best is None or means[best] < 1:
+        raise UnreadableData(f"{table.source}: no column looks like text among {_listed(table)}; name it with --text")
+    return best
+
+
+def _label_by_shape(table: Table, free: list[str]) -> str:
+    """The only column whose values repeat."""
+    repeating = [name for name in free if 1 < _distinct(table, name) < MAX_LABEL_SHARE * len(table.records)]
+    if len(repeating) == 1:
+        return repeating[0]
+    what = f"{' and '.join(map(repr, repeating))} both could be" if repeating else "none looks like"
+    raise UnreadableData(f"{table.source}: {what} the label among {_listed(table)}; name it with --label")
+
+
+def _mean_length(table: Table, name: str) -> float:
+    return sum(len(record.values.get(name) or "") for record in table.records) / max(1, len(table.records))
+
+
+def _distinct(table: Table, name: str) -> int:
+    return len({record.values.get(name) for record in table.records})
+
+
+def _listed(table: Table) -> str:
+    return ", ".join(map(repr, table.columns)) or "no columns"

@@ -1,0 +1,63 @@
+"""jsonl: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from training.failures import UnreadableData
+from training.reading.encodings import decode
+from training.reading.table import Record, Table
+
+
+def read_json_lines(path: Path, encoding: str | None) -> Table:
+    """Reads a jsonl file. Columns are the keys in order of appearance; a key that a row lacks is None."""
+    text, found = decode(path, encoding)
+    text = text.removeprefix("\ufeff")
+    columns: dict[str, None] = {}
+    rows: list[Record] = []
+    # only real line ends: str.splitlines would also split at separators that may stand inside JSON strings
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
+        if line.strip():
+            values = _object(line, number, path)
+            columns.update(dict.fromkeys(values))
+            rows.append(Record(number, values))
+    if not rows:
+        raise UnreadableData(f'{path} is empty: write one object a line, such as {{"text": "...", "label": "..."}}')
+    return Table(str(path), list(columns), rows, found)
+
+
+def _object(line: str, number: int, path: Path) -> dict[str, str | None]:
+    try:
+        value = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        where = f", character {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        message = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"
+        raise UnreadableData(f"{path}, line {number}{where}: not JSON ({message}); write one object a line") from None
+    except ValueError as error:  # an integer of more digits than Python converts
+        raise UnreadableData(f"{path}, line {number}: {error}") from None
+    if not isinstance(value, dict):
+        raise UnreadableData(f"{path}, line {number}: not a JSON object; write one object a line")
+    return {key: _text(field, key, number, path) for key, field in value.items()}
+
+
+def _text(value: object, key: str, number: int, path: Path) -> str | None:
+    """A scalar as text. Raises for lists and objects, which no column here may hold."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    if not isinstance(value, str):
+        raise UnreadableData(
+            f"{path}, line {number}, column {key!r}: a nested {type(value).__name__}; a column must hold text or a number"
+        )
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UnreadableData(
+            f"{path}, line {number}, column {key!r}, character {error.start + 1}: half of a surrogate pair (\\ud800 to "
+            "\\udfff alone) is not text; write the whole character"
+        ) from None
+    return value

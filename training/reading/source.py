@@ -1,0 +1,133 @@
+"""One door to every kind of source: file, folder of splits, or hub id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from training.data_settings import DataSettings
+from training.dataset import Example, Split
+from training.failures import UnreadableData
+from training.reading.columnar import read_hub, read_parquet
+from training.reading.columns import Columns, find_columns
+from training.reading.delimited import read_delimited
+from training.reading.json_lines import read_json_lines
+from training.reading.table import Record, Table
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+SPLIT_WORDS = {
+    "train": Split.TRAIN,
+    "training": Split.TRAIN,
+    "validation": Split.VALIDATION,
+    "valid": Split.VALIDATION,
+    "val": Split.VALIDATION,
+    "dev": Split.VALIDATION,
+    "test": Split.TEST,
+    "eval": Split.TEST,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read. `unlabelled` counts rows without a label, which are left out; empty texts are cleaning's matter."""
+
+    examples: list[Example]
+    columns: Columns
+    sources: list[str]
+    encodings: dict[str, str] = field(default_factory=dict)
+    unlabelled: int = 0
+
+
+def read(settings: DataSettings) -> Reading:
+    """Reads everything that `settings` names. Raises UnreadableData."""
+    parts = list(_tables(settings))
+    examples: list[Example] = []
+    unlabelled = 0
+    columns = find_columns(parts[0][1], settings)
+    for split, table in parts:
+        _require(table, columns)
+        for record in table.records:
+            label = (record.values.get(columns.label) or "").strip()
+            if not label:
+                unlabelled += 1
+                continue
+            examples.append(_example(record, label, columns, table, split))
+    if not examples:
+        raise UnreadableData(
+            f"{settings.path}: the column {columns.label!r} is empty in every row; there are no labels"
+        )
+    tables = [table for _, table in parts]
+    encodings = {table.source: table.encoding for table in tables if table.encoding}
+    return Reading(examples, columns, [table.source for table in tables], encodings, unlabelled)
+
+
+def read_table(path: Path, encoding: str | None) -> Table:
+    """Reads one file by its suffix."""
+    if path.suffix not in SUFFIXES:
+        raise UnreadableData(f"{path}: the suffix must be one of {', '.join(SUFFIXES)}")
+    if path.suffix == ".parquet":
+        return read_parquet(path)
+    table = read_json_lines(path, encoding) if path.suffix in {".jsonl", ".ndjson"} else read_delimited(path, encoding)
+    if not table.records:
+        raise UnreadableData(f"{path} has a header but no rows")
+    return table
+
+
+def _tables(settings: DataSettings) -> list[tuple[Split | None, Table]]:
+    path = Path(settings.path)
+    if path.is_dir():
+        return _folder(path, settings.encoding)
+    if path.is_file():
+        tables: list[tuple[Split | None, Table]] = [(None, read_table(path, settings.encoding))]
+    elif path.suffix in SUFFIXES or settings.path.startswith((".", "/")):
+        raise UnreadableData(f"{settings.path} does not exist")
+    else:
+        tables = [(_split_word(name), table) for name, table in read_hub(settings.path).items()]
+    for split, other in ((Split.VALIDATION, settings.validation_path), (Split.TEST, settings.test_path)):
+        if other is not None:
+            if not Path(other).is_file():
+                raise UnreadableData(f"{other} does not exist")
+            tables.append((split, read_table(Path(other), settings.encoding)))
+    return tables
+
+
+def _folder(folder: Path, encoding: str | None) -> list[tuple[Split | None, Table]]:
+    """Files named after splits; the training file comes first, since its columns lead."""
+    files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.stem.casefold() in SPLIT_WORDS)
+    found = {SPLIT_WORDS[path.stem.casefold()]: path for path in files}
+    if len(found) < len(files):
+        raise UnreadableData(f"{folder}: two files for one split among {', '.join(path.name for path in files)}")
+    if Split.TRAIN not in found:
+        raise UnreadableData(f"{folder} has no train file: expected train.csv (or {', '.join(SUFFIXES[1:])})")
+    return [(split, read_table(found[split], encoding)) for split in Split if split in found]
+
+
+def _split_word(word: str) -> Split | None:
+    return SPLIT_WORDS.get(word.strip().casefold())
+
+
+def _require(table: Table, columns: Columns) -> None:
+    for name in (columns.text, columns.label, columns.text_pair):
+        if name is not None and name not in table.columns:
+            raise UnreadableData(f"{table.source} has no column {name!r}; it has {', '.join(map(repr, table.columns))}")
+
+
+def _example(record: Record, label: str, columns: Columns, table: Table, split: Split | None) -> Example:
+    if columns.split is not None:
+        word = record.values.get(columns.split) or ""
+        split = _split_word(word)
+        if split is None:
+            known = ", ".join(SPLIT_WORDS)
+            raise UnreadableData(
+                f"{table.source}, line {record.line}, column {columns.split!r}: {word!r} is no split; use one of {known}"
+            )
+    used = {columns.text, columns.label, columns.text_pair, columns.split}
+    return Example(
+        text=record.values.get(columns.text) or "",
+        label=label,
+        text_pair=(record.values.get(columns.text_pair) or "") if columns.text_pair is not None else None,
+        split=split,
+        source=table.source,
+        row=record.line,
+        extra={name: value for name, value in record.values.items() if name not in used and value is not None},
+    )

@@ -1,0 +1,97 @@
+"""Settings of one fine-tuning run: frozen, complete, checked against themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from training.data_settings import DataSettings
+from training.failures import InvalidSettings
+
+
+class FineTuneSettings(BaseModel):
+    """How a model is made from data. None means: chosen from the data or the encoder, and recorded in run.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: DataSettings
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    """Name of the run and of the model: lower case, digits, dot, underscore, hyphen."""
+    model: str = "minilm"
+    """`minilm` (packaged), a hub id such as bert-base-chinese, or a folder."""
+    pooling: Literal["mean", "cls"] | None = None
+    extend_vocabulary: Literal["auto", "off"] = "auto"
+    """auto: characters that the tokenizer does not know and the training rows use get tokens of their own."""
+    max_length: int | None = Field(default=None, ge=8, le=8192)
+    """Tokens a text is cut to; None: what 99.9 % of the training rows need, within 64..256."""
+    epochs: int | None = Field(default=None, ge=1, le=200)
+    learning_rate: float | None = Field(default=None, gt=0, lt=1)
+    """Peak rate of the encoder; None: 2e-4 up to width 384, 5e-5 above."""
+    head_rate_factor: float = Field(default=10.0, gt=0)
+    """The new head learns this much faster than the pre-trained encoder."""
+    batch_size: int = Field(default=32, ge=1)
+    gradient_accumulation: int = Field(default=1, ge=1)
+    warmup_ratio: float = Field(default=0.06, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    class_weights: Literal["auto", "balanced", "none"] = "auto"
+    """balanced: inverse frequency; auto: balanced when the largest class has 10 times the rows of the smallest."""
+    early_stopping_patience: int = Field(default=3, ge=1)
+    """Epochs without a better validation score before training stops."""
+    mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
+    """auto: bf16, or else fp16, on a GPU; none on a processor."""
+    checkpoint_every_s: float = Field(default=60.0, gt=0)
+    """A killed run loses at most about this many seconds of work."""
+    seed: int = Field(default=13, ge=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> FineTuneSettings:
+        if self.warmup_ratio > 0.5:
+            raise ValueError("warmup_ratio above 0.5 leaves too little training at the full rate")
+        return self
+
+
+def load_settings(file: Path | None, flags: dict[str, Any], data_flags: dict[str, Any]) -> FineTuneSettings:
+    """Settings from an optional YAML or JSON file, overridden by flags that are not None.
+
+    Raises InvalidSettings that names each wrong field.
+    """
+    values: dict[str, Any] = _read(file) if file is not None else {}
+    data = {**values.pop("data", {}), **_given(data_flags)}
+    if "path" not in data:
+        raise InvalidSettings("no data: give --data FILE, or data.path in the configuration file")
+    try:
+        return FineTuneSettings.model_validate({**values, **_given(flags), "data": data})
+    except ValidationError as error:
+        raise InvalidSettings(explain(error)) from None
+
+
+def explain(error: ValidationError) -> str:
+    """One line a fault: the field's path, what is wrong, what was given."""
+    lines = []
+    for fault in error.errors():
+        path = ".".join(str(part) for part in fault["loc"]) or "settings"
+        lines.append(f"{path}: {fault['msg']} (got {fault['input']!r})" if path != "settings" else fault["msg"])
+    return "; ".join(lines)
+
+
+def _given(flags: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in flags.items() if value is not None}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        text = file.read_text(encoding="utf-8")
+        values = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InvalidSettings(f"configuration {file}: {error}") from None
+    if not isinstance(values, dict) or not isinstance(values.get("data", {}), dict):
+        raise InvalidSettings(f"configuration {file}: expected fields such as `epochs: 3`, with `data:` as a group")
+    return values

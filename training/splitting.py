@@ -1,0 +1,109 @@
+"""Train, validation and test: stratified, deterministic, and look-alikes never straddle two of them.
+
+The assignment depends on the texts and the seed, not on the order of the rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from dataclasses import replace
+
+from training.data_settings import DataSettings
+from training.dataset import Dataset, Example, Split
+from training.duplicates import identity
+from training.failures import UnusableData
+
+MIN_CLASSES = 2
+
+
+def split(examples: list[Example], groups: list[int], settings: DataSettings) -> Dataset:
+    """Assigns each row to a split. `groups[i]` is the look-alike group of `examples[i]`.
+
+    Rows that already have a split keep it; a validation split that the user did not give is cut from the training rows.
+    Raises UnusableData when no classifier can be trained on the rows.
+    """
+    labels = sorted({example.label for example in examples})
+    if len(labels) < MIN_CLASSES:
+        raise UnusableData(
+            f"{settings.path}: every row has the label {labels[0]!r}; a classifier needs two labels or more"
+        )
+    given = {example.split for example in examples}
+    if given == {None}:
+        assigned = _assign(examples, groups, settings.validation_fraction, settings.test_fraction, settings)
+    else:
+        assigned = _complete(examples, groups, settings)
+    parts = {part: [example for example in assigned if example.split is part] for part in Split}
+    _require_rows(parts, labels, settings)
+    return Dataset(parts[Split.TRAIN], parts[Split.VALIDATION], parts[Split.TEST], labels, fingerprint(assigned))
+
+
+def fingerprint(examples: list[Example]) -> str:
+    """SHA-256 over text, pair, label and split of every row, in order."""
+    digest = hashlib.sha256()
+    for example in examples:
+        for part in (example.text, example.text_pair or "", example.label, str(example.split)):
+            data = part.encode()
+            digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
+
+
+def _complete(examples: list[Example], groups: list[int], settings: DataSettings) -> list[Example]:
+    """The user's splits, with the parts they did not give cut from rows marked train (or not marked)."""
+    given = {example.split for example in examples}
+    validation = 0.0 if Split.VALIDATION in given else settings.validation_fraction
+    test = 0.0 if Split.TEST in given else settings.test_fraction
+    free = [i for i, example in enumerate(examples) if example.split in {None, Split.TRAIN}]
+    parts = iter(_assign([examples[i] for i in free], [groups[i] for i in free], validation, test, settings))
+    return [next(parts) if example.split in {None, Split.TRAIN} else example for example in examples]
+
+
+def _assign(
+    examples: list[Example], groups: list[int], validation: float, test: float, settings: DataSettings
+) -> list[Example]:
+    members: dict[int, list[int]] = defaultdict(list)
+    for position, group in enumerate(groups):
+        members[group].append(position)
+    strata: dict[str, list[list[int]]] = defaultdict(list)
+    for rows in members.values():
+        strata[Counter(examples[i].label for i in rows).most_common(1)[0][0]].append(rows)
+    result: dict[int, Split] = {}
+    for stratum in strata.values():
+        # a hash of the texts orders the groups: a new row at the top of the file moves nobody else
+        stratum.sort(key=lambda rows: min(_rank(examples[i], settings.seed) for i in rows))
+        total = sum(map(len, stratum))
+        wanted = {Split.TEST: _share(total, test), Split.VALIDATION: _share(total, validation)}
+        for number, rows in enumerate(stratum):
+            left = len(stratum) - number
+            part = next(
+                (part for part, room in wanted.items() if room > 0 and left > 1 and _fits(rows, room, left)),
+                Split.TRAIN,
+            )
+            if part in wanted:
+                wanted[part] -= len(rows)
+            result.update(dict.fromkeys(rows, part))
+    return [replace(example, split=result[position]) for position, example in enumerate(examples)]
+
+
+def _share(total: int, fraction: float) -> int:
+    return max(1, round(total * fraction)) if fraction > 0 else 0
+
+
+def _fits(rows: list[int], room: int, groups_left: int) -> bool:
+    """Large groups go to training as long as smaller ones are left for the small splits."""
+    return len(rows) <= max(1, room) or groups_left <= 2
+
+
+def _rank(example: Example, seed: int) -> bytes:
+    return hashlib.blake2b(f"{seed}\0{identity(example)}".encode(), digest_size=16).digest()
+
+
+def _require_rows(parts: dict[Split, list[Example]], labels: list[str], settings: DataSettings) -> None:
+    for part, rows in parts.items():
+        if not rows:
+            raise UnusableData(
+                f"{settings.path}: no rows are left for the {part} split; add rows, or give the split a file"
+            )
+    trained = {example.label for example in parts[Split.TRAIN]}
+    if missing := [label for label in labels if label not in trained]:
+        raise UnusableData(f"{settings.path}: no training rows with the label {', '.join(missing)}; add rows of it")

@@ -1,0 +1,228 @@
+"""The training loop: transformers' Trainer with what it lacks.
+
+Class weights, a faster head, an order of rows that survives a resume, the best epoch kept, checkpoints by the clock.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from training.encoding import EncodedDataset, LengthGroupedOrder, collator, sorted_batches
+from training.settings import FineTuneSettings
+
+EVALUATION_BATCH = 64
+
+
+class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no types here
+    """Trains a `training.heads.SequenceClassifier` whose batches carry `labels`."""
+
+    def __init__(
+        self, *, class_weights: Tensor | None, label_smoothing: float, head_rate_factor: float, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.optimizer: torch.optim.Optimizer | None
+        self._loss = nn.CrossEntropyLoss(class_weights, label_smoothing=label_smoothing)
+        self._head_rate_factor = head_rate_factor
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Cross-entropy of the batch, in float32 also under mixed precision."""
+        labels = inputs["labels"]
+        logits = model(**{name: value for name, value in inputs.items() if name != "labels"})
+        loss = self._loss.to(logits.device)(logits.float(), labels)
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+    def _get_train_sampler(self, train_dataset: EncodedDataset | None = None) -> LengthGroupedOrder:
+        dataset = train_dataset or self.train_dataset
+        return LengthGroupedOrder(dataset.lengths, self.args.train_batch_size, self.args.seed)
+
+    def create_optimizer(self) -> torch.optim.Optimizer:
+        """AdamW; no weight decay on biases and normalisation; the head at its own rate."""
+        if self.optimizer is None:
+            encoder = list(self.model.encoder.named_parameters())
+            decayed = [p for name, p in encoder if not _undecayed(name)]
+            rest = [p for name, p in encoder if _undecayed(name)]
+            rate, decay = self.args.learning_rate, self.args.weight_decay
+            groups = [
+                {"params": decayed, "lr": rate, "weight_decay": decay},
+                {"params": rest, "lr": rate, "weight_decay": 0.0},
+                {
+                    "params": list(self.model.classifier.parameters()),
+                    "lr": rate * self._head_rate_factor,
+                    "weight_decay": 0.0,
+                },
+            ]
+            self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, fused=True)
+        return self.optimizer
+
+
+def _undecayed(name: str) -> bool:
+    return name.endswith("bias") or "norm" in name.lower()
+
+
+class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above
+    """Evaluates after each epoch, keeps the best weights on disk, stops when patience is spent.
+
+    Its state is two files, replaced together with a rename each, and a resumed run repeats at most the evaluation of
+    the epoch it was in: the same weights give the same score, so the result is that of an uninterrupted run.
+    """
+
+    def __init__(self, folder: Path, score: Callable[[nn.Module], float], patience: int) -> None:
+        self._weights = folder / "best.safetensors"
+        self._record = folder / "scores.json"
+        self._score = score
+        self._patience = patience
+        self.scores: dict[int, float] = {}
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Forgets the scores of epochs that the checkpoint has not reached."""
+        if self._record.is_file() and state.global_step > 0:
+            stored = json.loads(self._record.read_text(encoding="utf-8"))
+            self.scores = {
+                int(epoch): value for epoch, value in stored.items() if int(epoch) <= (state.epoch or 0) + 1e-6
+            }
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: nn.Module, **_: Any
+    ) -> None:
+        """Scores the epoch that just ended."""
+        epoch = round(state.epoch or 0)
+        score = self._score(model)
+        best = max((value for number, value in self.scores.items() if number != epoch), default=-1.0)
+        self.scores[epoch] = score
+        if score > best:
+            replace_file(
+                self._weights,
+                lambda aside: save_file({k: v.contiguous() for k, v in model.state_dict().items()}, aside),
+            )
+        text = json.dumps(self.scores)
+        replace_file(self._record, lambda aside: aside.write_text(text, encoding="utf-8"))
+        if epoch - self.best_epoch >= self._patience:
+            control.should_training_stop = True
+
+    @property
+    def best_epoch(self) -> int:
+        """The first epoch with the highest score."""
+        return max(sorted(self.scores), key=lambda epoch: self.scores[epoch])
+
+    def restore(self, model: nn.Module) -> None:
+        """Loads the best weights into the model."""
+        model.load_state_dict(load_file(self._weights))
+
+
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Writes aside and renames, so that a kill leaves the old file or the new one."""
+    aside = path.with_name(path.name + ".partial")
+    write(aside)
+    aside.replace(path)
+
+
+class CheckpointClock(TrainerCallback):  # type: ignore[misc]  # as above
+    """Asks for a checkpoint every so many seconds."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._last = time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Due when the interval has passed."""
+        if time.monotonic() - self._last >= self._every_s:
+            control.should_save = True
+            self._last = time.monotonic()
+
+
+class ProgressListener(TrainerCallback):  # type: ignore[misc]  # as above
+    """Tells a progress display about every step and every score."""
+
+    def __init__(self, show: Callable[[str, int, int, str], None], best: BestEpoch) -> None:
+        self._show = show
+        self._best = best
+        self._loss = ""
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
+    ) -> None:
+        """Remembers the latest loss."""
+        if logs and "loss" in logs:
+            self._loss = f"loss {logs['loss']:.3f}"
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Moves the bar."""
+        scores = self._best.scores
+        latest = f"validation {scores[max(scores)]:.3f}" if scores else ""
+        epochs = round(args.num_train_epochs)
+        epoch = f"epoch {min(epochs, int(state.epoch or 0) + 1)}/{epochs}"
+        self._show(
+            "fine-tuning", state.global_step, state.max_steps, "  ".join(filter(None, (epoch, self._loss, latest)))
+        )
+
+
+def predict_logits(model: nn.Module, dataset: EncodedDataset, pad_token_id: int) -> NDArray[np.float32]:
+    """Logits float32 [rows, labels] in the rows' order, on the model's device."""
+    device = next(model.parameters()).device
+    collate = collator(pad_token_id)
+    model.eval()
+    parts: list[tuple[list[int], NDArray[np.float32]]] = []
+    with torch.inference_mode():
+        for positions, rows in sorted_batches(dataset, EVALUATION_BATCH):
+            batch = {name: value.to(device) for name, value in collate(rows).items() if name != "labels"}
+            parts.append((positions, model(**batch).float().cpu().numpy()))
+    logits = np.empty((len(dataset), parts[0][1].shape[1]), np.float32)
+    for positions, values in parts:
+        logits[positions] = values
+    return logits
+
+
+def training_arguments(
+    settings: FineTuneSettings, folder: Path, epochs: int, rate: float, precision: str
+) -> TrainingArguments:
+    """Our settings in Trainer's words. Checkpoints come from `CheckpointClock`, evaluation from `BestEpoch`."""
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=epochs,
+        learning_rate=rate,
+        per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation,
+        warmup_ratio=settings.warmup_ratio,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        lr_scheduler_type="linear",
+        seed=settings.seed,
+        data_seed=settings.seed,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        use_cpu=not torch.cuda.is_available(),
+        save_strategy="steps",
+        save_steps=1_000_000_000,
+        save_total_limit=2,
+        eval_strategy="no",
+        logging_strategy="steps",
+        logging_steps=10,
+        logging_dir=str(folder / "tensorboard"),
+        report_to=["tensorboard"],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        label_names=["labels"],
+    )
+
+
+def chosen_precision(wanted: str) -> str:
+    """Resolves `auto`: bf16, or else fp16, on a GPU; none on a processor, where bf16 was measured slower than fp32."""
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    return "no"
