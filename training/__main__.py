@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode="rich",
 )
-console = Console()
+console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 
 Column = Annotated[
     str | None, typer.Option(help="Column name; found by itself when it has a usual name.", show_default=False)

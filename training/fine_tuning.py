@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from torch import nn
-from transformers import set_seed
+from transformers import PrinterCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from training.calibration import fit_temperature, softmax
@@ -169,6 +169,7 @@ def _train(
             label_smoothing=settings.label_smoothing,
             head_rate_factor=settings.head_rate_factor,
         )
+        trainer.remove_callback(PrinterCallback)
         _train_or_resume(trainer, run, epochs, progress, console)
     best.restore(model)
     return {"epochs": epochs, "learning_rate": rate, "mixed_precision": precision, "best_epoch": best.best_epoch}

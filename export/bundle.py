@@ -1,0 +1,73 @@
+"""A bundle on disk: its manifest, parsed, and every file checked against it. Pure: no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from export.failures import MalformedBundle
+from export.manifest import FileEntry, Manifest
+
+MANIFEST = "manifest.json"
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle."""
+
+    path: Path
+    manifest: Manifest
+
+    def file(self, entry: FileEntry) -> Path:
+        """Where a file of the manifest lies."""
+        return self.path / entry.path
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Parses the manifest and checks presence, size and SHA-256 of every file. Raises MalformedBundle naming the file."""
+    file = path / MANIFEST
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MalformedBundle(f"{file}: cannot be read ({error}); publish the bundle again") from None
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole file"
+        raise MalformedBundle(f"{file}: {where}: {first['msg']}; publish the bundle again") from None
+    for entry in manifest.files():
+        check_file(path, entry)
+    return Bundle(path, manifest)
+
+
+def check_file(path: Path, entry: FileEntry) -> None:
+    """Raises MalformedBundle when the file is not the one that was published."""
+    file = path / entry.path
+    if not file.is_file():
+        raise MalformedBundle(f"{file}: missing; publish the bundle again")
+    size = file.stat().st_size
+    if size != entry.size_bytes:
+        raise MalformedBundle(
+            f"{file}: {size} bytes instead of {entry.size_bytes}, cut off or changed; publish it again"
+        )
+    if sha256(file) != entry.sha256:
+        raise MalformedBundle(f"{file}: its SHA-256 is not that of the manifest, it was changed; publish it again")
+
+
+def sha256(file: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def entry(file: Path) -> FileEntry:
+    """The manifest's entry of a file."""
+    return FileEntry(path=file.name, sha256=sha256(file), size_bytes=file.stat().st_size)

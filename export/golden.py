@@ -1,0 +1,58 @@
+"""Golden answers: a few inputs with the logits that each variant gave where it was proven. Pure: no torch.
+
+A server computes them once at load. Int8 kernels differ between processors; a variant that answers differently there
+must not serve.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+
+class GoldenVariant(BaseModel):
+    """Expected logits [rows][labels] of one variant and how far an honest processor may be off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tolerance: float
+    logits: list[list[float]]
+
+
+class Golden(BaseModel):
+    """Content of golden.json: token ids without padding, one row at a time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_ids: list[list[int]]
+    token_type_ids: list[list[int]]
+    variants: dict[str, GoldenVariant]
+
+    @classmethod
+    def read(cls, path: Path) -> Golden:
+        """Parses golden.json. Raises ValueError when it is malformed."""
+        return cls.model_validate_json(path.read_text(encoding="utf-8"))
+
+    def deviation(self, variant: str, logits: NDArray[np.float32]) -> str | None:
+        """What is wrong with the computed logits [rows, labels], or None when they are those expected."""
+        expected = self.variants[variant]
+        wanted = np.array(expected.logits, np.float32)
+        if logits.shape != wanted.shape:
+            return f"logits have shape {list(logits.shape)} instead of {list(wanted.shape)}"
+        if not np.isfinite(logits).all():
+            return "a logit is not finite"
+        difference = float(np.abs(logits - wanted).max())
+        return (
+            None
+            if difference <= expected.tolerance
+            else f"logits are off by {difference:.3g} (allowed {expected.tolerance:.3g})"
+        )
+
+
+def tolerance(precision: str, logits: NDArray[np.float32]) -> float:
+    """float32: rounding; int8: a tenth of the logits' spread, a few quantization steps."""
+    spread = float(logits.max() - logits.min())
+    return 1e-3 * max(1.0, spread) if precision == "fp32" else 0.1 * max(1.0, spread)

@@ -1,0 +1,83 @@
+"""Runs a variant over rows: logits, speed, and on which processor."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from export.manifest import Host
+from export.rows import Row, feed
+
+INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm")
+SPEED_BATCH = 8
+SPEED_ROWS = 512
+
+
+def open_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
+    """A session on the CPU whose threads do not spin."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+class Runner:
+    """Computes logits of rows in a given grouping."""
+
+    def __init__(self, path: Path, pad: int, threads: int = 1) -> None:
+        self._session = open_session(path, threads)
+        self._pad = pad
+        self.names = {node.name for node in self._session.get_inputs()}
+
+    def logits(self, rows: Sequence[Row], order: Sequence[int], batch: int) -> NDArray[np.float32]:
+        """Logits float32 [rows, labels] in the rows' order, computed in batches taken along `order`."""
+        parts = list(self._run(rows, order, batch))
+        result = np.empty((len(rows), parts[0][1].shape[1]), np.float32)
+        for positions, values in parts:
+            result[positions] = values
+        return result
+
+    def _run(
+        self, rows: Sequence[Row], order: Sequence[int], batch: int
+    ) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+        for start in range(0, len(order), batch):
+            positions = list(order[start : start + batch])
+            yield positions, self.run(feed([rows[p] for p in positions], self.names, self._pad))
+
+    def run(self, inputs: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        """Logits of one prepared batch."""
+        known = {name: value for name, value in inputs.items() if name in self.names}
+        result: NDArray[np.float32] = self._session.run(["logits"], known)[0]
+        return result
+
+    def texts_per_second(self, rows: Sequence[Row]) -> float:
+        """Speed on sorted batches of 8, tokenization not included."""
+        sample = sorted(rows[:SPEED_ROWS], key=lambda row: len(row.ids))
+        order = range(len(sample))
+        self.logits(sample[:SPEED_BATCH], range(min(SPEED_BATCH, len(sample))), SPEED_BATCH)
+        begun = time.perf_counter()
+        self.logits(sample, order, SPEED_BATCH)
+        return len(sample) / (time.perf_counter() - begun)
+
+
+def describe_host() -> Host:
+    """This machine, as far as it matters for speed and for int8 results."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text(encoding="utf-8", errors="replace") if cpuinfo.is_file() else ""
+    model = next((line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), "")
+    flags = set(
+        next((line.split(":")[1].split() for line in text.splitlines() if line.startswith(("flags", "Features"))), [])
+    )
+    sets = [name for name in INSTRUCTION_SETS if name in flags]
+    return Host(
+        processor=model or platform.processor() or platform.machine(), instruction_sets=sets, cores=os.cpu_count() or 1
+    )

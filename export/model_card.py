@@ -1,0 +1,54 @@
+"""The model card of a bundle, in Markdown."""
+
+from __future__ import annotations
+
+from export.manifest import Manifest
+
+
+def model_card(manifest: Manifest, run_metrics: dict[str, dict[str, float]]) -> str:
+    """What the model is, how good, how fast, and where that was measured."""
+    labels = ", ".join(f"`{label}`" for label in manifest.labels)
+    checkpoint = run_metrics["test"]
+    rows = "\n".join(_row(manifest, variant.name) for variant in manifest.variants)
+    libraries = ", ".join(f"{name} {version}" for name, version in sorted(manifest.versions.items()))
+    sets = ", ".join(manifest.measured_on.instruction_sets) or "none recorded"
+    return f"""# {manifest.name}, version {manifest.version}
+
+A classifier of {"pairs of texts" if manifest.pair else "texts"} with {len(manifest.labels)} labels: {labels}.
+
+- Encoder: `{manifest.encoder}`, fine-tuned; reads at most {manifest.max_length} tokens.
+- Test split: accuracy {checkpoint["accuracy"]:.3f}, macro F1 {checkpoint["macro_f1"]:.3f}.
+- Probabilities are calibrated with temperature {manifest.calibration.temperature:.3f}: expected calibration error
+  {manifest.calibration.error_before:.3f} before, {manifest.calibration.error_after:.3f} after (test split).
+
+## Variants
+
+Compared with the PyTorch checkpoint on {manifest.variants[0].parity.rows} validation rows. "Flips" are labels that change when
+the same text is computed in other company.
+
+| variant | size | texts/s | same label | accuracy | flips |
+|---|---|---|---|---|---|
+{rows}
+
+Measured on {manifest.measured_on.processor} ({sets}), one thread, sorted batches of 8, tokenization not included.
+
+## Limits
+
+The labels are those of the training data; a text about something else gets one of them all the same. Scores hold for texts like
+the training rows.
+
+## Origin
+
+- Training data fingerprint: `{manifest.data_fingerprint}`
+- Made {manifest.create_time} with {libraries}
+"""
+
+
+def _row(manifest: Manifest, name: str) -> str:
+    variant = next(each for each in manifest.variants if each.name == name)
+    parity = variant.parity
+    speed = f"{variant.texts_per_second:.0f}" if variant.texts_per_second else ""
+    return (
+        f"| {name} | {variant.file.size_bytes / 1e6:.1f} MB | {speed} | {100 * parity.agreement:.1f} % "
+        f"| {parity.accuracy:.3f} | {100 * parity.flips_with_batch_mates:.2f} % |"
+    )

@@ -1,0 +1,105 @@
+"""Variants of a graph as declarative recipes. Adding one is adding an entry to `RECIPES`.
+
+Static int8: activations are asymmetric uint8 with scales fixed on training rows, weights symmetric int8 with one scale
+a channel, seven bits wide. The eighth bit is given up on purpose: on AVX2 and AVX-512 without VNNI the product of
+uint8 and int8 is summed in 16 bits and saturates (onnxruntime documents it as `reduce_range`). Only products with
+constant weights are quantized, so attention itself (QK^T and PV) stays float32.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+Feed = dict[str, NDArray[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one variant is made from the float32 graph."""
+
+    name: str
+    precision: Literal["fp32", "int8"]
+    calibration: Literal["none", "minmax", "percentile"] = "none"
+    operators: tuple[str, ...] = ()
+    exclude: str = r"(?!)"
+    """Nodes whose name matches stay float32."""
+
+    def describe(self) -> dict[str, str | int | float | bool | list[str]]:
+        """For the manifest: enough to make the variant again."""
+        if self.precision == "fp32":
+            return {"fused": True}
+        return {
+            "format": "QDQ",
+            "activations": "uint8, asymmetric, per tensor",
+            "weights": "int8, symmetric, per channel, reduced range",
+            "calibration": self.calibration,
+            "operators": list(self.operators),
+            "exclude": self.exclude,
+        }
+
+
+FLOAT = Recipe("fp32", "fp32")
+
+QUANTIZED = (
+    Recipe("int8-static", "int8", "minmax", ("MatMul", "Gemm", "Gather")),
+    Recipe("int8-static-percentile", "int8", "percentile", ("MatMul", "Gemm")),
+    # the second half of each feed-forward block holds the largest activations
+    Recipe("int8-static-partial", "int8", "minmax", ("MatMul", "Gemm"), r"/output/dense/MatMul|classifier"),
+)
+"""Tried in this order until one passes the gate."""
+
+
+class CalibrationRows(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+    """Feeds prepared batches to the calibrator."""
+
+    def __init__(self, feeds: list[Feed]) -> None:
+        self._feeds: Iterator[Feed] = iter(feeds)
+
+    def get_next(self) -> Feed | None:
+        """The next batch, None at the end."""
+        return next(self._feeds, None)
+
+
+def prepare_graph(source: Path, target: Path) -> Path:
+    """Infers shapes and folds constants, which the quantizer needs."""
+    quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
+    return target
+
+
+def quantize(recipe: Recipe, prepared: Path, target: Path, feeds: list[Feed]) -> Path:
+    """Writes the quantized graph of a recipe; `feeds` are batches of training rows."""
+    logging.getLogger().setLevel(logging.ERROR)
+    names = [node.name for node in onnx.load(str(prepared), load_external_data=False).graph.node]
+    method = CalibrationMethod.Percentile if recipe.calibration == "percentile" else CalibrationMethod.MinMax
+    quantize_static(
+        str(prepared),
+        str(target),
+        CalibrationRows(feeds),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=list(recipe.operators),
+        per_channel=True,
+        reduce_range=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=method,
+        nodes_to_exclude=[name for name in names if re.search(recipe.exclude, name)],
+        extra_options={"MatMulConstBOnly": True, "WeightSymmetric": True, "ActivationSymmetric": False},
+    )
+    return target

@@ -1,0 +1,54 @@
+"""Rows of a run as feeds for ONNX Runtime, tokenized as the server does it: by tokenizer.json alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from training.dataset import Example
+
+Feed = dict[str, NDArray[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Token ids and segment ids of one example, unpadded."""
+
+    ids: list[int]
+    types: list[int]
+
+
+def tokenize(examples: Sequence[Example], tokenizer_file: Path, max_length: int) -> list[Row]:
+    """Tokenizes with truncation on the right and no padding."""
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    inputs = [e.text if e.text_pair is None else (e.text, e.text_pair) for e in examples]
+    return [Row(encoding.ids, encoding.type_ids) for encoding in tokenizer.encode_batch(inputs)]
+
+
+def feed(rows: Sequence[Row], names: set[str], pad: int, length: int | None = None) -> Feed:
+    """A batch padded on the right to its longest row (or `length`), int64 [rows, length], with the inputs in `names`."""
+    longest = length or max(len(row.ids) for row in rows)
+    ids = np.full((len(rows), longest), pad, np.int64)
+    types = np.zeros((len(rows), longest), np.int64)
+    mask = np.zeros((len(rows), longest), np.int64)
+    for position, row in enumerate(rows):
+        ids[position, : len(row.ids)] = row.ids
+        types[position, : len(row.ids)] = row.types
+        mask[position, : len(row.ids)] = 1
+    batch = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+    return {name: batch[name] for name in batch if name in names}
+
+
+def calibration_feeds(rows: list[Row], names: set[str], pad: int, equal_length: bool) -> list[Feed]:
+    """Batches for calibration: single rows without padding, or, for histograms, all padded to one length."""
+    if not equal_length:
+        return [feed([row], names, pad) for row in rows]
+    longest = max(len(row.ids) for row in rows)
+    return [feed(rows[i : i + 8], names, pad, longest) for i in range(0, len(rows) - 7, 8)]

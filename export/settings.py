@@ -1,0 +1,34 @@
+"""Settings of the export step."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Gate(BaseModel):
+    """What a variant may lose against the PyTorch checkpoint before it is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_logit_difference: float = Field(default=1e-4, gt=0)
+    """Of float32 variants, over padding, masks with holes, the shortest and the longest input."""
+    min_agreement: float = Field(default=0.98, ge=0, le=1)
+    """Share of validation rows with the checkpoint's best label."""
+    max_drop: float = Field(default=1.0, ge=0, le=100)
+    """Percentage points of validation accuracy."""
+    max_flips: float = Field(default=0.002, ge=0, le=1)
+    """Share of validation rows whose label may change with the company they are computed in. Dynamic int8 has one
+    activation scale for a whole batch and fails here; static int8 has fixed scales."""
+
+
+class ExportSettings(BaseModel):
+    """How a run becomes a bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gate: Gate = Gate()
+    quantize: bool = True
+    """False: publish float32 only."""
+    calibration_rows: int = Field(default=256, ge=8, le=10_000)
+    """Training rows that fix the activation scales."""
+    seed: int = Field(default=13, ge=0)

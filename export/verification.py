@@ -1,0 +1,115 @@
+"""The parity gate: compares a variant with the PyTorch checkpoint, and refuses it when it loses too much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from export.manifest import ParityProof
+from export.measurement import Runner
+from export.rows import Row, feed
+from export.settings import Gate
+from training.heads import SequenceClassifier
+
+BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What the checkpoint says: logits float32 [rows, labels] of the validation rows, and of awkward shapes."""
+
+    rows: list[Row]
+    truth: NDArray[np.int64]
+    logits: NDArray[np.float32]
+    shapes: dict[str, tuple[dict[str, NDArray[np.int64]], NDArray[np.float32]]]
+
+
+def awkward_shapes(
+    rows: list[Row], max_length: int, pad: int, vocabulary: int
+) -> dict[str, dict[str, NDArray[np.int64]]]:
+    """Batches that expose wrong masks and wrong positions; int64 [batch, sequence]."""
+    names = {"input_ids", "attention_mask", "token_type_ids"}
+    by_length = sorted(rows, key=lambda row: len(row.ids))
+    padded = feed([by_length[0], by_length[-1]], names, pad)
+    holes = feed(by_length[-4:], names, pad)
+    holes["attention_mask"] = holes["attention_mask"].copy()
+    holes["attention_mask"][:, 2::3] = 0
+    random = np.random.default_rng(0)
+
+    def of_length(length: int) -> dict[str, NDArray[np.int64]]:
+        ids = random.integers(0, vocabulary, (2, length))
+        return {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+
+    return {
+        "right padding": padded,
+        "mask with holes": holes,
+        "length 1": of_length(1),
+        f"length {max_length}": of_length(max_length),
+    }
+
+
+def reference_shapes(
+    model: SequenceClassifier, batches: dict[str, dict[str, NDArray[np.int64]]]
+) -> dict[str, tuple[dict[str, NDArray[np.int64]], NDArray[np.float32]]]:
+    """The checkpoint's logits of prepared batches."""
+    with torch.inference_mode():
+        return {
+            name: (batch, model(**{key: torch.from_numpy(value) for key, value in batch.items()}).numpy())
+            for name, batch in batches.items()
+        }
+
+
+def verify(
+    runner: Runner, reference: Reference, precision: str, gate: Gate, tick: Callable[[int], None]
+) -> ParityProof:
+    """Measures a variant on all validation rows, alone and in shuffled batches of 8, and judges it by the gate.
+
+    `tick` hears how many of the two passes are done.
+    """
+    count = len(reference.rows)
+    alone = runner.logits(reference.rows, range(count), 1)
+    tick(1)
+    shuffled = runner.logits(reference.rows, np.random.default_rng(0).permutation(count).tolist(), BATCH)
+    tick(2)
+    difference = np.abs(alone - reference.logits)
+    best, checkpoint_best = alone.argmax(axis=1), reference.logits.argmax(axis=1)
+    shape_difference = {
+        name: float(np.abs(runner.run(batch) - expected).max()) for name, (batch, expected) in reference.shapes.items()
+    }
+    proof = ParityProof(
+        rows=count,
+        max_logit_difference=max(float(difference.max()), *shape_difference.values()),
+        mean_logit_difference=float(difference.mean()),
+        agreement=float((best == checkpoint_best).mean()),
+        reference_accuracy=float((checkpoint_best == reference.truth).mean()),
+        accuracy=float((best == reference.truth).mean()),
+        flips_with_batch_mates=float((best != shuffled.argmax(axis=1)).mean()),
+        shapes_checked=list(reference.shapes),
+        passed=True,
+        reasons=[],
+    )
+    reasons = judge(proof, precision, gate)
+    return proof.model_copy(update={"passed": not reasons, "reasons": reasons})
+
+
+def judge(proof: ParityProof, precision: str, gate: Gate) -> list[str]:
+    """Why the gate refuses; empty when it does not."""
+    reasons = []
+    if not np.isfinite(proof.max_logit_difference):
+        reasons.append("a logit is not finite")
+    if precision == "fp32" and proof.max_logit_difference > gate.max_logit_difference:
+        reasons.append(
+            f"a logit differs by {proof.max_logit_difference:.2g}, more than {gate.max_logit_difference:.2g}"
+        )
+    if proof.agreement < gate.min_agreement:
+        reasons.append(f"agreement {100 * proof.agreement:.2f} % is below {100 * gate.min_agreement:.2f} %")
+    drop = 100 * (proof.reference_accuracy - proof.accuracy)
+    if drop > gate.max_drop + 1e-9:
+        reasons.append(f"accuracy drops by {drop:.2f} points, more than {gate.max_drop:.2f}")
+    if proof.flips_with_batch_mates > gate.max_flips:
+        reasons.append(f"{100 * proof.flips_with_batch_mates:.2f} % of the labels flip with batch mates")
+    return reasons
