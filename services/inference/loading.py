@@ -1,0 +1,161 @@
+"""From a bundle to a loaded model: tokenizer, sessions of the first variant whose golden answers hold on this host."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from export.bundle import Bundle
+from export.failures import MalformedBundle
+from export.golden import Golden
+from export.manifest import Manifest, Variant
+from services.inference.batcher import Batcher, Limits
+from services.inference.postprocess import probabilities
+from services.inference.prediction import Encoded, Served
+from services.inference.session import BrokenModel, Sessions, open_sessions, run
+from services.inference.settings import InferenceSettings
+from services.inference.statistics import ModelStatistics
+from services.inference.tokenization import Tokenization
+from services.platform.metrics import Metrics
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """A version that answers."""
+
+    manifest: Manifest
+    variant: Variant
+    tokenization: Tokenization
+    batcher: Batcher
+    statistics: ModelStatistics
+    served: Served
+
+    @property
+    def name(self) -> str:
+        """Model name."""
+        return self.manifest.name
+
+    @property
+    def version(self) -> int:
+        """Version of the bundle."""
+        return self.manifest.version
+
+
+def load(bundle: Bundle, settings: InferenceSettings, metrics: Metrics) -> LoadedModel:
+    """Loads and warms a bundle. Raises MalformedBundle when no variant works here, DeviceUnavailable for CUDA."""
+    manifest = bundle.manifest
+    if manifest.max_length > settings.batch_tokens:
+        raise MalformedBundle(
+            f"{bundle.path}: texts of {manifest.max_length} tokens do not fit a batch of {settings.batch_tokens}: "
+            "raise max_batch_tokens"
+        )
+    try:
+        tokenization = Tokenization(bundle.file(manifest.tokenizer), manifest.max_length)
+        golden = Golden.read(bundle.file(manifest.golden))
+    except Exception as error:
+        raise MalformedBundle(f"{bundle.path}: tokenizer or golden answers are malformed ({error})") from None
+    variant, sessions = _working_variant(bundle, golden, settings, metrics)
+    statistics = ModelStatistics()
+    computation = Computation(sessions, manifest)
+    limits = Limits(settings.batch_tokens, settings.batch_texts, settings.max_queue_tokens)
+    observer = ModelObserver(metrics, manifest, statistics)
+    batcher = Batcher(computation, sessions.workers, sessions.wide is not None, limits, observer)
+    served = Served(manifest.name, manifest.version, variant.name)
+    return LoadedModel(manifest, variant, tokenization, batcher, statistics, served)
+
+
+def _working_variant(
+    bundle: Bundle, golden: Golden, settings: InferenceSettings, metrics: Metrics
+) -> tuple[Variant, Sessions]:
+    """The first variant, in the manifest's order, that is meant for the device and gives its golden answers here."""
+    manifest = bundle.manifest
+    rows = [
+        Encoded(np.array(ids, np.int64), np.array(types, np.int64), truncated=False)
+        for ids, types in zip(golden.input_ids, golden.token_type_ids, strict=True)
+    ]
+    faults = []
+    for variant in manifest.variants:
+        if variant.device not in {settings.device, "any"}:
+            continue
+        try:
+            sessions = open_sessions(bundle.file(variant.file), settings.device, settings.cores)
+            fault = _golden_fault(sessions, variant, golden, rows, manifest.pad_token_id)
+        except BrokenModel as error:
+            fault = str(error)
+        if fault is None:
+            return variant, sessions
+        faults.append(f"{variant.name}: {fault}")
+        metrics.variants_refused.labels(manifest.name, variant.name).inc()
+        log.warning("variant refused", model=manifest.name, version=manifest.version, variant=variant.name, why=fault)
+    why = "; ".join(faults) or f"none of its variants is meant for {settings.device}"
+    raise MalformedBundle(f"{bundle.path}: no variant works on this host ({why}); export the model again")
+
+
+def _golden_fault(sessions: Sessions, variant: Variant, golden: Golden, rows: list[Encoded], pad: int) -> str | None:
+    """Computes the golden rows with every session, which warms them too."""
+    for session in filter(None, (sessions.narrow, sessions.wide)):
+        logits = np.concatenate([run(session, [row], sessions.inputs, pad) for row in rows])
+        if fault := golden.deviation(variant.name, logits):
+            return fault
+    return None
+
+
+class Computation:
+    """What workers do with a batch: run, then softmax. Thread-safe."""
+
+    def __init__(self, sessions: Sessions, manifest: Manifest) -> None:
+        self._sessions = sessions
+        self._pad = manifest.pad_token_id
+        self._temperature = manifest.calibration.temperature
+
+    def __call__(self, rows: list[Encoded], wide: bool) -> NDArray[np.float32]:
+        """Calibrated probabilities float32 [rows, labels]."""
+        session = self._sessions.wide if wide and self._sessions.wide is not None else self._sessions.narrow
+        return probabilities(run(session, rows, self._sessions.inputs, self._pad), self._temperature)
+
+
+class ModelObserver:
+    """Turns what the batcher does into metrics and statistics; label lookups are done once."""
+
+    def __init__(self, metrics: Metrics, manifest: Manifest, statistics: ModelStatistics) -> None:
+        self._labels = (manifest.name, str(manifest.version))
+        self._metrics = metrics
+        self._statistics = statistics
+        self._texts = metrics.queue_texts.labels(*self._labels)
+        self._tokens = metrics.queue_tokens.labels(*self._labels)
+        self._rows = metrics.batch_rows.labels(*self._labels)
+        self._batch_tokens = metrics.batch_tokens.labels(*self._labels)
+        self._padding = metrics.padding.labels(*self._labels)
+        self._seconds = {
+            wide: metrics.inference_seconds.labels(*self._labels, "wide" if wide else "narrow")
+            for wide in (False, True)
+        }
+
+    def queue_changed(self, texts: int, tokens: int) -> None:
+        """Two gauges."""
+        self._texts.set(texts)
+        self._tokens.set(tokens)
+
+    def batch_done(self, rows: int, tokens: int, padded: int, seconds: float, wide: bool) -> None:
+        """Sizes, padding and duration of a batch."""
+        self._rows.observe(rows)
+        self._batch_tokens.observe(padded)
+        self._padding.inc(padded - tokens)
+        self._seconds[wide].observe(seconds)
+        self._statistics.batch_done(rows, seconds)
+
+    def dropped(self, texts: int, reason: str) -> None:
+        """Texts that left before compute."""
+        self._metrics.dropped.labels(*self._labels, reason).inc(texts)
+
+
+async def close(model: LoadedModel) -> None:
+    """Stops the model's workers."""
+    await model.batcher.close()
+    await asyncio.sleep(0)
