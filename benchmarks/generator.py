@@ -73,18 +73,17 @@ class _Link:
 class Generator:
     """`callers` callers, each with one unary call under way at a time, as long as a window lasts. Used in a `with` statement.
 
-    `requests` yields (item, serialized request); the item comes back in the `Call`. `server_cpu` reads the server's CPU seconds.
+    `server_cpu` reads the server's CPU seconds; it is called at both ends of a window.
     """
 
     def __init__(
         self,
         address: tuple[str, int],
         path: str,
-        requests: Iterator[tuple[int, bytes]],
         callers: int,
         server_cpu: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._requests = requests
+        self._requests: Iterator[tuple[int, bytes]] = iter(())
         self._server_cpu = server_cpu
         self._selector = selectors.DefaultSelector()
         self._links: list[_Link] = []
@@ -106,11 +105,13 @@ class Generator:
             link.socket.close()
         self._selector.close()
 
-    def run(self, seconds: float, ramp: float = 0.0) -> Window:
+    def run(self, requests: Iterator[tuple[int, bytes]], seconds: float, ramp: float = 0.0) -> Window:
         """Loads the server for `ramp` + `seconds`, of which the ramp is not reported, then waits for the last replies.
 
-        A connection that breaks ends its calls with UNAVAILABLE and makes no new ones. ProtocolError when the server falls silent.
+        `requests` yields (item, serialized request) without end; the item comes back in the `Call`. A connection that breaks ends its calls
+        with UNAVAILABLE and makes no new ones. ProtocolError when the server falls silent.
         """
+        self._requests = requests
         start = time.perf_counter()
         for link in self._links:
             for _ in range(link.callers - len(link.flying)):
@@ -122,6 +123,14 @@ class Generator:
         end = self._mark()
         self._drive(None)
         return Window(calls, begin, end)
+
+    def call(self, message: bytes) -> Call:
+        """One call alone."""
+        link = self._links[0]
+        self._requests = iter([(0, message)])
+        self._start(link, time.perf_counter())
+        self._send(link)
+        return self._drive(None)[0]
 
     def _mark(self) -> Mark:
         return Mark(time.perf_counter(), time.thread_time(), self._server_cpu())

@@ -9,13 +9,12 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 LIBRARIES = ("grpcio", "protobuf", "onnxruntime-gpu", "onnxruntime", "tokenizers", "numpy", "uvloop")
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
-    """Facts that move the figures. `load` is the load average of one minute before the run."""
+class Facts:
+    """What moves the figures. `load` is the load average of one minute before the run."""
 
     processor: str
     instruction_sets: list[str]
@@ -26,29 +25,24 @@ class Host:
     commit: str
 
 
-def this_host() -> Host:
+def facts() -> Facts:
     """Facts of this machine, now."""
-    processor, flags = _processor()
-    return Host(
-        processor=processor,
-        instruction_sets=[name for name in INSTRUCTION_SETS if name in flags],
+    from export.measurement import describe_host
+
+    host = describe_host()
+    return Facts(
+        processor=host.processor,
+        instruction_sets=host.instruction_sets,
         cores=len(os.sched_getaffinity(0)),
         load=os.getloadavg()[0],
         system=f"{platform.system()} {platform.release()}",
-        versions=_versions(),
-        commit=_commit(),
+        versions=versions(),
+        commit=commit(Path(__file__).resolve().parent.parent),
     )
 
 
-def _processor() -> tuple[str, set[str]]:
-    facts: dict[str, str] = {}
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        name, _, value = line.partition(":")
-        facts.setdefault(name.strip(), value.strip())
-    return facts.get("model name", platform.machine()), set((facts.get("flags") or facts.get("Features", "")).split())
-
-
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Installed versions of the libraries that the figures depend on."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -58,9 +52,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _commit() -> str:
-    """The commit of the working tree, marked when files differ from it; "unknown" outside a repository."""
-    root = Path(__file__).resolve().parent.parent
+def commit(root: Path) -> str:
+    """The commit of a working tree, marked when files differ from it; "unknown" outside a repository."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()

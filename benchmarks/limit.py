@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.texts import Text
+
 BATCH_SIZES = (4, 8, 16)
 
 
@@ -66,7 +68,7 @@ class Limit:
         self.layout = Layout(self.cores, 1, 8)
         self.grid: dict[Layout, float] = {}
 
-    def choose(self, draw: Callable[[int], Sequence[str]], seconds: float = 1.0) -> Layout:
+    def choose(self, draw: Callable[[int], Sequence[Text]], seconds: float = 1.0) -> Layout:
         """Tries the grid twice, keeps the fastest layout and the sessions of that one. `draw(n)` yields n texts."""
         shapes = dict.fromkeys([(self.cores, 1), (1, self.cores)])
         self._rate(draw(64), self.layout)
@@ -82,16 +84,16 @@ class Limit:
         self._sessions = {kept: self._sessions[kept]}
         return self.layout
 
-    def measure(self, texts: Sequence[str]) -> Rate:
+    def measure(self, texts: Sequence[Text]) -> Rate:
         """The rate over these texts with the chosen layout."""
         return self._rate(texts, self.layout)
 
-    def logits(self, text: str) -> NDArray[np.float32]:
+    def logits(self, text: Text) -> NDArray[np.float32]:
         """The model's answer to one text alone, float32 [labels]."""
         session = self._opened(self.layout)[0]
         return self._run(session, [self._tokenizer.encode(text)])[0]
 
-    def _rate(self, texts: Sequence[str], layout: Layout) -> Rate:
+    def _rate(self, texts: Sequence[Text], layout: Layout) -> Rate:
         sessions = self._opened(layout)
         cpu, start = time.process_time(), time.perf_counter()
         encodings = sorted(self._tokenizer.encode_batch(list(texts)), key=len, reverse=True)
@@ -111,32 +113,17 @@ class Limit:
             self._run(session, batch)
 
     def _run(self, session: Any, batch: list[Any]) -> NDArray[np.float32]:
-        width = max(map(len, batch))
-        ids = np.full((len(batch), width), self._model.pad_token_id, np.int64)
-        mask = np.zeros((len(batch), width), np.int64)
-        types = np.zeros((len(batch), width), np.int64)
-        for row, encoding in enumerate(batch):
-            ids[row, : len(encoding)] = encoding.ids
-            mask[row, : len(encoding)] = 1
-            types[row, : len(encoding)] = encoding.type_ids
-        tensors = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
-        wanted = {entry.name: tensors[entry.name] for entry in session.get_inputs()}
-        logits: NDArray[np.float32] = session.run(None, wanted)[0]
+        from export.rows import Row, feed
+
+        rows = [Row(encoding.ids, encoding.type_ids) for encoding in batch]
+        names = {entry.name for entry in session.get_inputs()}
+        logits: NDArray[np.float32] = session.run(["logits"], feed(rows, names, self._model.pad_token_id))[0]
         return logits
 
     def _opened(self, layout: Layout) -> list[Any]:
         shape = (layout.sessions, layout.threads)
         if shape not in self._sessions:
-            self._sessions[shape] = [self._open(layout.threads) for _ in range(layout.sessions)]
+            from export.measurement import open_session
+
+            self._sessions[shape] = [open_session(self._model.graph, threads=layout.threads) for _ in range(layout.sessions)]
         return self._sessions[shape]
-
-    def _open(self, threads: int) -> Any:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # threads that spin while they wait take cores from the server measured next
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-        return onnxruntime.InferenceSession(str(self._model.graph), options, providers=["CPUExecutionProvider"])

@@ -5,25 +5,28 @@ from __future__ import annotations
 import csv
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+
+Text = str | tuple[str, str]
+"""One text, or a pair of texts."""
 
 
 class NoTexts(Exception):
     """The file holds nothing to send."""
 
 
-def read_texts(path: Path) -> list[str]:
-    """The distinct, non-blank texts of a CSV file or JSON lines with a `text` column, in order of the file."""
+def read_texts(path: Path) -> list[Text]:
+    """The distinct, non-blank texts of a CSV or JSON-lines file with a column `text` (and maybe `text_pair`), in the file's order."""
     if not path.is_file():
-        raise NoTexts(f"{path}: there is no such file; give a CSV or JSON-lines file with a column named text (--texts)")
-    with path.open(encoding="utf-8", newline="") as file:
+        raise NoTexts(f"{path}: no such file; give a CSV or JSON-lines file with a column named text (--texts)")
+    with path.open(encoding="utf-8-sig", newline="") as file:
         rows = (json.loads(line) for line in file) if path.suffix == ".jsonl" else csv.DictReader(file)
-        texts = dict.fromkeys(str(row.get("text") or "") for row in rows)
-    found = [text for text in texts if text.strip()]
-    if not found:
-        raise NoTexts(f"{path}: no text in a column named text")
-    return found
+        pairs = dict.fromkeys((str(row.get("text") or ""), row.get("text_pair")) for row in rows)
+    texts: list[Text] = [(text, pair) if pair else text for text, pair in pairs if text.strip()]
+    if not texts:
+        raise NoTexts(f"{path}: nothing in a column named text; is the header row missing?")
+    return texts
 
 
 class Deck:
@@ -44,8 +47,3 @@ class Deck:
         """The first `count` numbers of a fresh deal."""
         stream = self.deal()
         return [next(stream) for _ in range(count)]
-
-
-def pick(texts: Sequence[str], numbers: Sequence[int]) -> list[str]:
-    """The texts with these numbers."""
-    return [texts[number] for number in numbers]

@@ -7,7 +7,8 @@ import time
 
 import structlog
 
-from services.inference import servicer
+from services.inference import open_inference, servicer
+from services.inference.calls import Calls
 from services.inference.models import Models, load_models
 from services.inference.pipeline import Pipeline
 from services.inference.session import preload_cuda
@@ -44,8 +45,11 @@ class InferenceServer:
         port = server.listen(settings.host, settings.port, tls)
         models = load_models(settings, metrics)
         pipeline = Pipeline(models, settings)
-        calls = servicer.Calls(metrics)
-        services = [servicer.register(server.grpc, pipeline, calls)]
+        calls = Calls(metrics)
+        services = [
+            servicer.register(server.grpc, pipeline, calls),
+            open_inference.register(server.grpc, pipeline, models, settings, calls),
+        ]
         metrics_port = _serve_metrics(metrics, settings) if serve_metrics else 0
         await server.start(services)
         return cls(server, models, port, metrics_port)

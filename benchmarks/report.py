@@ -1,0 +1,111 @@
+"""The report of a benchmark run, as JSON for programs and Markdown for people."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.host import Facts
+from benchmarks.level import Level
+
+COLUMNS = (
+    "callers", "texts/s", "of the limit", "limit texts/s", "by CPU", "p50 ms", "p95 ms", "p99 ms",
+    "server CPU ms/text", "generator CPU ms/text", "generator share", "errors",
+)  # fmt: skip
+
+EXPLANATION = """\
+"Of the limit" is texts/s over the median of the in-process limits measured just before, between and after the windows of that level; in
+brackets the same over the fastest and the slowest of them. "By CPU" is CPU time a text: the limit's over that of server and generator together;
+where all cores are busy it is the ratio that a machine without neighbours would show. The generator runs on the same cores as the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole run."""
+
+    model: str
+    version: int
+    variant: str
+    texts: str
+    distinct_texts: int
+    layout: str
+    grid: dict[str, float]
+    """Texts/s of every layout of the limit that was tried."""
+    agreement: float
+    """Share of sampled answers with the label that the model gives in process, the text alone."""
+    host: Facts
+    create_time: str
+    levels: list[Level]
+
+
+def table(levels: Sequence[Level]) -> str:
+    """The levels as a Markdown table."""
+    rows = [list(COLUMNS), *map(_row, levels)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    lines = ["| " + " | ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def markdown(report: Report) -> str:
+    """The page of a run."""
+    host = report.host
+    facts = {
+        "model": f"{report.model} version {report.version}, variant {report.variant}",
+        "texts": f"{report.texts}, {report.distinct_texts} distinct",
+        "limit": f"{report.layout} (best of {len(report.grid)} layouts)",
+        "answers": f"{report.agreement:.1%} of a sample as in process",
+        "processor": f"{host.processor}, {host.cores} cores, {', '.join(host.instruction_sets)}",
+        "load before": f"{host.load:.2f}",
+        "system": host.system,
+        "versions": ", ".join(f"{name} {version}" for name, version in host.versions.items()),
+        "commit": host.commit,
+        "time": report.create_time,
+    }
+    repeats = sum(level.repeats for level in report.levels)
+    warning = f"\n{repeats} texts were sent more than once within a window: the file is short.\n" if repeats else ""
+    listed = "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    return f"# Serving {report.model}\n\n{table(report.levels)}\n{warning}\n{EXPLANATION}\n\n{listed}\n"
+
+
+def write(report: Report, folder: Path, name: str) -> list[Path]:
+    """Writes `<name>.json` and `<name>.md` (aside, synced, renamed); returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = dataclasses.asdict(report)
+    for entry, level in zip(content["levels"], report.levels, strict=True):
+        entry |= {"generator_share": level.generator_share, "cpu_ratio": level.cpu_ratio}
+    pages = {".json": json.dumps(content, indent=2, ensure_ascii=False) + "\n", ".md": markdown(report)}
+    paths = []
+    for suffix, text in pages.items():
+        path = folder / (name + suffix)
+        aside = folder / (name + suffix + ".partial")
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        paths.append(path)
+    return paths
+
+
+def _row(level: Level) -> list[str]:
+    ratio = level.ratio
+    limits = sorted(level.limits)
+    return [
+        str(level.callers),
+        f"{level.texts_per_second:.0f}",
+        f"{ratio.value:.3f} ({ratio.low:.2f}-{ratio.high:.2f})",
+        f"{limits[0]:.0f}-{limits[-1]:.0f}",
+        f"{level.cpu_ratio:.3f}",
+        f"{level.p50_ms:.1f}",
+        f"{level.p95_ms:.1f}",
+        f"{level.p99_ms:.1f}",
+        f"{level.server_cpu * 1e3:.3f}",
+        f"{level.generator_cpu * 1e3:.3f}",
+        f"{level.generator_share:.1%}",
+        ", ".join(f"{code}: {count}" for code, count in level.errors.items()) or "0",
+    ]

@@ -1,0 +1,69 @@
+"""What every RPC of the server has in common: correlation id, deadline, statuses, metrics, logs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+import structlog
+
+from services.platform.correlation import correlation_id
+from services.platform.failures import Failure
+from services.platform.metrics import Metrics
+from services.platform.statuses import abort, code_of
+
+SHOWN = 64
+
+log = structlog.get_logger()
+Reply = TypeVar("Reply")
+
+
+class Calls:
+    """Runs one call: correlation id, deadline, failures to statuses, metrics, logs. Both wires use it."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    async def answer(
+        self,
+        rpc: str,
+        model: str,
+        context: grpc.aio.ServicerContext[Any, Any],
+        work: Callable[[float | None], Awaitable[Reply]],
+    ) -> Reply:
+        """Awaits `work(deadline)`. A Failure becomes its status; anything unexpected INTERNAL, without internals."""
+        begun = time.perf_counter()
+        correlation = correlation_id(context.invocation_metadata())
+        context.set_trailing_metadata((("x-correlation-id", correlation),))
+        remaining = context.time_remaining()
+        deadline = None if remaining is None else asyncio.get_running_loop().time() + remaining
+        try:
+            reply = await work(deadline)
+        except Failure as failure:
+            code = code_of(failure)
+            self._done(rpc, "", code.name, begun)
+            log.info(
+                "call failed",
+                rpc=rpc,
+                model=model[:SHOWN],
+                code=code.name,
+                reason=failure.reason,
+                correlation_id=correlation,
+            )
+            await abort(context, failure, correlation)
+        except asyncio.CancelledError:
+            self._done(rpc, "", "CANCELLED", begun)
+            raise
+        except Exception:
+            self._done(rpc, "", "INTERNAL", begun)
+            log.exception("call broke", rpc=rpc, correlation_id=correlation)
+            await abort(context, Failure(f"internal error, correlation id {correlation}"), correlation)
+        self._done(rpc, model, "OK", begun)
+        return reply
+
+    def _done(self, rpc: str, model: str, code: str, begun: float) -> None:
+        self._metrics.calls.labels(rpc, model, code).inc()
+        self._metrics.call_seconds.labels(rpc, model).observe(time.perf_counter() - begun)
