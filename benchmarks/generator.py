@@ -1,7 +1,8 @@
 """A lean closed-loop load generator: one thread, one selector, many callers over a few connections.
 
-Server and generator share the machine's cores, so whatever the generator burns is missing in the server's throughput. This one costs a
-fraction of a gRPC client (docs/decisions/0007-load-generator.md) and reports its own CPU time beside the result.
+Server and generator share the machine's cores, so whatever the generator burns is missing in the server's throughput.
+This one costs a fraction of a gRPC client (docs/decisions/0007-load-generator.md) and reports its own CPU time beside
+the result.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from benchmarks.http2 import UNAVAILABLE, Connection, ProtocolError, request_headers
+from benchmarks.frames import UNAVAILABLE, request_headers
+from benchmarks.http2 import Connection, ProtocolError
 
 CALLERS_PER_CONNECTION = 16
 STALL_SECONDS = 30.0
@@ -100,7 +102,9 @@ class Generator:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for link in self._links:
             link.socket.close()
         self._selector.close()
@@ -108,8 +112,8 @@ class Generator:
     def run(self, requests: Iterator[tuple[int, bytes]], seconds: float, ramp: float = 0.0) -> Window:
         """Loads the server for `ramp` + `seconds`, of which the ramp is not reported, then waits for the last replies.
 
-        `requests` yields (item, serialized request) without end; the item comes back in the `Call`. A connection that breaks ends its calls
-        with UNAVAILABLE and makes no new ones. ProtocolError when the server falls silent.
+        `requests` yields (item, serialized request) without end; the item comes back in the `Call`. A connection that
+        breaks ends its calls with UNAVAILABLE and makes no new ones. ProtocolError when the server falls silent.
         """
         self._requests = requests
         start = time.perf_counter()

@@ -40,7 +40,7 @@ class Level:
 
     @property
     def cpu_ratio(self) -> float:
-        """CPU a text of the limit over that of server and generator: the ratio that full cores give, whoever else uses the machine."""
+        """CPU a text of the limit over that of server and generator: what full cores give, whoever else uses them."""
         return self.limit_cpu / (self.server_cpu + self.generator_cpu)
 
 

@@ -1,7 +1,8 @@
 """The in-process limit: what ONNX Runtime alone makes of the same model file, texts and cores.
 
-Nothing is left out that a server must do to the text (tokenization, padding) and everything is left out that a server adds. It knows all texts
-beforehand, so it sorts them by length and wastes no padding: a bound that a server answering live callers can approach, not pass.
+Nothing is left out that a server must do to the text (tokenization, padding) and everything is left out that a server
+adds. It knows all texts beforehand, so it sorts them by length and wastes no padding: a bound that a server answering
+live callers can approach, not pass.
 """
 
 from __future__ import annotations
@@ -91,7 +92,9 @@ class Limit:
     def logits(self, text: Text) -> NDArray[np.float32]:
         """The model's answer to one text alone, float32 [labels]."""
         session = self._opened(self.layout)[0]
-        return self._run(session, [self._tokenizer.encode(text)])[0]
+        encoding = self._tokenizer.encode(text) if isinstance(text, str) else self._tokenizer.encode(*text)
+        logits: NDArray[np.float32] = self._run(session, [encoding])[0]
+        return logits
 
     def _rate(self, texts: Sequence[Text], layout: Layout) -> Rate:
         sessions = self._opened(layout)
@@ -125,5 +128,7 @@ class Limit:
         if shape not in self._sessions:
             from export.measurement import open_session
 
-            self._sessions[shape] = [open_session(self._model.graph, threads=layout.threads) for _ in range(layout.sessions)]
+            self._sessions[shape] = [
+                open_session(self._model.graph, threads=layout.threads) for _ in range(layout.sessions)
+            ]
         return self._sessions[shape]

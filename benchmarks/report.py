@@ -18,9 +18,10 @@ COLUMNS = (
 )  # fmt: skip
 
 EXPLANATION = """\
-"Of the limit" is texts/s over the median of the in-process limits measured just before, between and after the windows of that level; in
-brackets the same over the fastest and the slowest of them. "By CPU" is CPU time a text: the limit's over that of server and generator together;
-where all cores are busy it is the ratio that a machine without neighbours would show. The generator runs on the same cores as the server."""
+"Of the limit" is texts/s over the median of the in-process limits measured just before, between and after the windows
+of that level; in brackets the same over the fastest and the slowest of them. "By CPU" is CPU time a text: the limit's
+over that of server and generator together; where all cores are busy it is the ratio that a machine without neighbours
+would show. The generator runs on the same cores as the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,9 @@ def table(levels: Sequence[Level]) -> str:
     """The levels as a Markdown table."""
     rows = [list(COLUMNS), *map(_row, levels)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = ["| " + " | ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows]
+    lines = [
+        "| " + " | ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
     lines.insert(1, "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|")
     return "\n".join(lines)
 

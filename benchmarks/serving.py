@@ -4,76 +4,20 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.generator import Call, Generator, Window
-from benchmarks.level import Level, level
-from benchmarks.limit import Limit, Model, Rate
 from benchmarks.server_process import ServerFailed, ServerProcess, free_port, inference_command, running
-from benchmarks.texts import Deck, NoTexts, Text, read_texts
+from benchmarks.texts import NoTexts, read_texts
 
-LIMIT_SECONDS = 2.0
-RAMP_SECONDS = 0.5
-ROUNDS = 2
-SAMPLE = 64
+if TYPE_CHECKING:
+    from benchmarks.limit import Limit
+    from benchmarks.report import Report
+    from export.bundle import Bundle
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-class Comparison:
-    """Alternates short windows of load with measurements of the limit, so that noise of a shared machine shows as spread."""
-
-    def __init__(self, texts: list[Text], requests: list[bytes], limit: Limit, server: ServerProcess, labels: list[str]) -> None:
-        self._texts = texts
-        self._requests = requests
-        self._limit = limit
-        self._server = server
-        self._labels = labels
-        self._deck = Deck(len(texts))
-        self._limits: list[Rate] = []
-        self._count = 64
-        self.sample: list[Call] = []
-
-    def prepare(self) -> None:
-        """Chooses the limit's layout and measures it a first time."""
-        layout = self._limit.choose(self._draw)
-        self._count = max(64, int(self._limit.grid[layout] * LIMIT_SECONDS))
-        self._measure_limit()
-
-    def level(self, callers: int, seconds: float) -> Level:
-        """Measures one number of callers."""
-        from benchmarks.messages import PATH, wrong
-
-        windows: list[Window] = []
-        with Generator(self._server.address, PATH, callers, self._server.cpu_seconds) as generator:
-            for _ in range(ROUNDS):
-                requests = ((number, self._requests[number]) for number in self._deck.deal())
-                windows.append(generator.run(requests, seconds / ROUNDS, RAMP_SECONDS))
-                self._measure_limit()
-        calls = list(chain.from_iterable(window.completed for window in windows))
-        self.sample += calls[:: max(1, len(calls) // SAMPLE)]
-        return level(callers, windows, self._limits[-ROUNDS - 1 :], wrong(calls, self._labels))
-
-    def agreement(self) -> float:
-        """Share of the sampled answers whose label is the one that the model gives in process."""
-        from benchmarks.messages import answer
-
-        same = 0
-        for call in self.sample:
-            expected = self._labels[int(self._limit.logits(self._texts[call.item]).argmax())]
-            found = answer(call)
-            same += found is not None and found.label == expected
-        return same / max(1, len(self.sample))
-
-    def _measure_limit(self) -> None:
-        self._limits.append(self._limit.measure(self._draw(self._count)))
-
-    def _draw(self, count: int) -> list[Text]:
-        return [self._texts[number] for number in self._deck.hand(count)]
 
 
 @app.command()
@@ -88,47 +32,99 @@ def main(
     seconds: Annotated[float, typer.Option(help="Measured seconds a level.", min=1.0)] = 8.0,
     out: Annotated[Path, typer.Option(help="Folder for the report and the server's log.")] = Path("build/bench"),
 ) -> None:
-    """Measure texts/s and latency of the real server, and how much of the in-process limit of the same ONNX file it reaches."""
+    """Compare the server's texts/s and latency with the in-process limit of the same ONNX file.
+
+    Exits with 1 when calls failed or answers were wrong.
+    """
+    from benchmarks.report import table, write
     from export.failures import ExportFailure
 
-    try:
-        levels = [int(each) for each in callers.split(",")]
-    except ValueError:
-        raise typer.BadParameter(f"{callers!r} is not a list of numbers such as 1,8,32,128") from None
     source = texts or Path("runs") / model / "data" / "test.jsonl"
     try:
-        failed = compare(registry, model, source, levels, seconds, out)
+        report = compare(registry, model, source, _levels(callers), seconds, out)
     except (NoTexts, ServerFailed, ExportFailure) as error:
         sys.stderr.write(f"benchmark: {error}\n")
         raise typer.Exit(2) from None
-    raise typer.Exit(1 if failed else 0)
+    print(f"{table(report.levels)}\n\nlimit: {report.layout}; answers as in process: {report.agreement:.1%}")
+    stem = source.stem if source.stem not in {"train", "test"} else source.resolve().parent.name
+    for path in write(report, out, f"serving-{model}-{stem}"):
+        print(path)
+    raise typer.Exit(1 if any(level.errors for level in report.levels) else 0)
 
 
-def compare(registry: str, model: str, source: Path, callers: list[int], seconds: float, out: Path) -> bool:
-    """Runs the whole comparison, prints and writes the report; True when calls failed or answers were wrong."""
-    from benchmarks import messages, report
+def compare(registry: str, model: str, source: Path, callers: list[int], seconds: float, out: Path) -> Report:
+    """Runs the whole comparison. Raises NoTexts, ServerFailed or ExportFailure."""
+    from benchmarks.comparison import Comparison
     from benchmarks.host import facts
+    from benchmarks.messages import request
+    from benchmarks.report import Report
     from export.registry import Registry
 
     host = facts()
     texts = read_texts(source)
-    requests = [messages.request(model, text) for text in texts]
-    port = free_port()
-    command = inference_command(registry, model, port, free_port())
-    with running(command, port, out / "server.log") as server:
-        with Generator(server.address, messages.PATH, 1) as generator:
-            first = generator.call(requests[0])
-        if first.status:
-            raise ServerFailed(f"the first call ended with gRPC status {first.status}; the server's output is in {out}/server.log")
-        version, variant = messages.served(first)
+    requests = [request(model, text) for text in texts]
+    port, log = free_port(), out / "server.log"
+    with running(inference_command(registry, model, port, free_port()), port, log) as server:
+        version, variant = _identify(server, requests[0], log)
         bundle = Registry(registry).open(model, version)
-        manifest = bundle.manifest
-        graph = next(each.file for each in manifest.variants if each.name == variant)
-        files = Model(bundle.file(graph), bundle.file(manifest.tokenizer), manifest.max_length, manifest.pad_token_id)
-        comparison = Comparison(texts, requests, Limit(files), server, manifest.labels)
+        limit = _limit(bundle, variant)
+        comparison = Comparison(texts, requests, limit, server, bundle.manifest.labels)
+        _tell("choosing the layout of the limit")
         comparison.prepare()
-        measured = []
+        levels = []
         for number in callers:
-            print(f"{number} callers ...", file=sys.stderr, flush=True)
-            measured.append(comparison.level(number, seconds))
-        ...
+            _tell(f"{number} callers")
+            levels.append(comparison.level(number, seconds))
+    return Report(
+        model=model,
+        version=version,
+        variant=variant,
+        texts=source.name,
+        distinct_texts=len(texts),
+        layout=str(limit.layout),
+        grid={str(layout): rate for layout, rate in limit.grid.items()},
+        agreement=comparison.agreement(),
+        host=host,
+        create_time=datetime.now(UTC).isoformat(timespec="seconds"),
+        levels=levels,
+    )
+
+
+def _levels(callers: str) -> list[int]:
+    try:
+        levels = [int(each) for each in callers.split(",")]
+    except ValueError:
+        levels = []
+    if not levels or min(levels) < 1:
+        raise typer.BadParameter(f"--callers {callers!r} is not a list of numbers such as 1,8,32,128")
+    return levels
+
+
+def _identify(server: ServerProcess, request: bytes, log: Path) -> tuple[int, str]:
+    """Version and variant that the server answers with."""
+    from benchmarks.generator import Generator
+    from benchmarks.messages import PATH, served
+
+    with Generator(server.address, PATH, callers=1) as generator:
+        first = generator.call(request)
+    if first.status:
+        raise ServerFailed(f"the first call ended with gRPC status {first.status}; the server's output is in {log}")
+    return served(first)
+
+
+def _limit(bundle: Bundle, variant: str) -> Limit:
+    from benchmarks.limit import Limit, Model
+
+    manifest = bundle.manifest
+    graph = next(each.file for each in manifest.variants if each.name == variant)
+    model = Model(bundle.file(graph), bundle.file(manifest.tokenizer), manifest.max_length, manifest.pad_token_id)
+    return Limit(model)
+
+
+def _tell(step: str) -> None:
+    sys.stderr.write(f"benchmark: {step}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    app()

@@ -17,7 +17,7 @@ class NoTexts(Exception):
 
 
 def read_texts(path: Path) -> list[Text]:
-    """The distinct, non-blank texts of a CSV or JSON-lines file with a column `text` (and maybe `text_pair`), in the file's order."""
+    """The distinct, non-blank texts (or pairs) of a CSV or JSON-lines file with columns `text` and maybe `text_pair`."""
     if not path.is_file():
         raise NoTexts(f"{path}: no such file; give a CSV or JSON-lines file with a column named text (--texts)")
     with path.open(encoding="utf-8-sig", newline="") as file:
