@@ -1,8 +1,8 @@
 """Forms batches while the sessions are busy, never by waiting.
 
-Workers pull: a free one takes the oldest waiting text and, from a bounded window behind it, the texts nearest to it in
-length, as many as fit the budget of padded tokens. So padding is small, nobody starves (the oldest is in the next batch),
-and a lone text is computed at once, on all cores. Expired and cancelled texts leave before they are computed. Each
+Workers pull: a free one takes the oldest waiting text and, from a bounded window behind it, the texts of like length
+that make the batch most efficient (real tokens for its cost). So padding is small, nobody starves (the oldest is in the
+next batch), and a lone text is computed at once, on all cores. Expired and cancelled texts leave before they are computed. Each
 call settles exactly once: with all of its rows, with the failure of its batch, or with its caller's cancellation.
 
 Everything here runs on the event loop's thread but `Worker._run`, which runs on a thread of its own.
@@ -17,18 +17,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.inference.batch_selection import Limits, best_range
+from services.inference.drain_rate import DrainRate
 from services.inference.prediction import Encoded
 from services.platform.failures import DeadlineExceeded, Draining, Failure, InferenceFailed, Overloaded
 
 WINDOW = 64
 """Waiting texts that a batch may choose from."""
-MIN_RETRY_S, MAX_RETRY_S = 0.05, 10.0
 
 
 class Compute(Protocol):
@@ -49,15 +50,6 @@ class Observer(Protocol):
 
     def dropped(self, texts: int, reason: str) -> None:
         """Texts left the queue before compute: "expired" or "cancelled"."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of one batcher, in padded tokens and texts a batch, and tokens in the queue."""
-
-    batch_tokens: int
-    batch_texts: int
-    queue_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,22 +125,8 @@ class _Worker:
             self._finished(self, batch)
 
 
-@dataclass(slots=True)
-class DrainRate:
-    """Tokens computed a second, smoothed over a few batches."""
-
-    tokens_per_s: float = 0.0
-    _last: float = field(default=0.0)
-
-    def note(self, tokens: int, seconds: float, workers: int) -> None:
-        """A batch of `tokens` took `seconds` on one of `workers`."""
-        rate = tokens / max(seconds, 1e-6) * workers
-        self.tokens_per_s = rate if self.tokens_per_s == 0.0 else 0.9 * self.tokens_per_s + 0.1 * rate
-
-    def seconds_for(self, tokens: int) -> float:
-        """How long the queue needs for so many tokens, within the bounds that a retry makes sense in."""
-        wanted = tokens / self.tokens_per_s if self.tokens_per_s else MAX_RETRY_S / 10
-        return min(MAX_RETRY_S, max(MIN_RETRY_S, wanted))
+def _size(item: _Item) -> int:
+    return item.size
 
 
 class Batcher:
@@ -254,18 +232,14 @@ class Batcher:
         return window
 
     def _choose(self, window: list[_Item], most: int) -> list[_Item]:
-        """The oldest and its nearest in length within the budget; the rest goes back in its order."""
+        """The batch around the oldest text that computes the most real tokens for its cost; the rest goes back in order."""
         oldest = window[0]
-        longest = oldest.size
-        chosen = [oldest]
-        others = [] if oldest.alone else [i for i in range(1, len(window)) if not window[i].alone]
-        for position in sorted(others, key=lambda i: abs(window[i].size - oldest.size)):
-            if len(chosen) == most:
-                break
-            longer = max(longest, window[position].size)
-            if longer * (len(chosen) + 1) <= self._limits.batch_tokens:
-                chosen.append(window[position])
-                longest = longer
+        if oldest.alone or len(window) == 1:
+            self._waiting.extendleft(reversed(window[1:]))
+            return [oldest]
+        order = sorted((item for item in window if not item.alone), key=_size)
+        first, last = best_range([item.size for item in order], order.index(oldest), most, self._limits)
+        chosen = order[first : last + 1]
         taken = set(map(id, chosen))
         self._waiting.extendleft(item for item in reversed(window) if id(item) not in taken)
         return chosen

@@ -13,7 +13,8 @@ from export.bundle import Bundle
 from export.failures import MalformedBundle
 from export.golden import Golden
 from export.manifest import Manifest, Variant
-from services.inference.batcher import Batcher, Limits
+from services.inference.batch_selection import Limits
+from services.inference.batcher import Batcher
 from services.inference.postprocess import probabilities
 from services.inference.prediction import Encoded, Served
 from services.inference.session import BrokenModel, Sessions, open_sessions, run
@@ -21,6 +22,8 @@ from services.inference.settings import InferenceSettings
 from services.inference.statistics import ModelStatistics
 from services.inference.tokenization import Tokenization
 from services.platform.metrics import Metrics
+
+CPU_RUN_COST_TOKENS, CUDA_RUN_COST_TOKENS = 6.0, 500.0
 
 log = structlog.get_logger()
 
@@ -63,7 +66,8 @@ def load(bundle: Bundle, settings: InferenceSettings, metrics: Metrics) -> Loade
     variant, sessions = _working_variant(bundle, golden, settings, metrics)
     statistics = ModelStatistics()
     computation = Computation(sessions, manifest)
-    limits = Limits(settings.batch_tokens, settings.batch_texts, settings.max_queue_tokens)
+    run_cost = CUDA_RUN_COST_TOKENS if settings.device == "cuda" else CPU_RUN_COST_TOKENS
+    limits = Limits(settings.batch_tokens, settings.batch_texts, settings.max_queue_tokens, run_cost)
     observer = ModelObserver(metrics, manifest, statistics)
     batcher = Batcher(computation, sessions.workers, sessions.wide is not None, limits, observer)
     served = Served(manifest.name, manifest.version, variant.name)

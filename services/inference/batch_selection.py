@@ -1,0 +1,38 @@
+"""Which of the waiting texts make the next batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one batcher, in padded tokens and texts a batch, and tokens in the queue."""
+
+    batch_tokens: int
+    batch_texts: int
+    queue_tokens: int
+    run_cost_tokens: float = 6.0
+    """What one run costs besides its tokens, in tokens: about 6 on a CPU (0.85 ms against 0.15 ms a token, measured
+    with the 6-layer MiniLM in int8), hundreds on a GPU, where launching kernels dominates."""
+
+
+def best_range(sizes: list[int], must: int, most: int, limits: Limits) -> tuple[int, int]:
+    """First and last position of the cheapest batch in ascending `sizes` that holds position `must`.
+
+    A batch costs its padded tokens plus a constant for the run itself (`limits.run_cost_tokens`), so long rows are not
+    dragged into a batch of short ones unless that saves a run. At most `most` rows and `limits.batch_tokens` padded tokens.
+    """
+    sums = list(accumulate(sizes, initial=0))
+    best, best_efficiency = (must, must), 0.0
+    for last in range(must, min(len(sizes), must + most)):
+        longest = sizes[last]
+        for first in range(max(0, last - most + 1), must + 1):
+            padded = (last - first + 1) * longest
+            if padded > limits.batch_tokens:
+                continue
+            efficiency = (sums[last + 1] - sums[first]) / (limits.run_cost_tokens + padded)
+            if efficiency > best_efficiency:
+                best, best_efficiency = (first, last), efficiency
+    return best
