@@ -24,7 +24,7 @@ from export.measurement import Runner, describe_host
 from export.model_card import model_card
 from export.quantization import FLOAT, QUANTIZED, Recipe, prepare_graph, quantize
 from export.registry import Registry
-from export.rows import Row, calibration_feeds, feed, tokenize
+from export.rows import Row, feed, tokenize
 from export.settings import ExportSettings
 from export.verification import Reference, awkward_shapes, reference_shapes, verify
 from training.dataset import Example, Split
@@ -89,7 +89,7 @@ class Exporter:
         for recipe in QUANTIZED:
             task = f"quantizing {recipe.name}"
             self._progress(task, 0, 1)
-            feeds = calibration_feeds(rows, names, self._pad, recipe.calibration == "percentile")
+            feeds = [feed([row], names, self._pad) for row in rows]
             yield recipe, quantize(recipe, prepared, self._work / f"{recipe.name}.onnx", feeds)
 
     def _reference(self) -> tuple[Reference, list[Row], NDArray[np.int64]]:

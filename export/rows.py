@@ -32,9 +32,9 @@ def tokenize(examples: Sequence[Example], tokenizer_file: Path, max_length: int)
     return [Row(encoding.ids, encoding.type_ids) for encoding in tokenizer.encode_batch(inputs)]
 
 
-def feed(rows: Sequence[Row], names: set[str], pad: int, length: int | None = None) -> Feed:
-    """A batch padded on the right to its longest row (or `length`), int64 [rows, length], with the inputs in `names`."""
-    longest = length or max(len(row.ids) for row in rows)
+def feed(rows: Sequence[Row], names: set[str], pad: int) -> Feed:
+    """A batch padded on the right to its longest row, int64 [rows, longest], with the inputs in `names`."""
+    longest = max(len(row.ids) for row in rows)
     ids = np.full((len(rows), longest), pad, np.int64)
     types = np.zeros((len(rows), longest), np.int64)
     mask = np.zeros((len(rows), longest), np.int64)
@@ -44,11 +44,3 @@ def feed(rows: Sequence[Row], names: set[str], pad: int, length: int | None = No
         mask[position, : len(row.ids)] = 1
     batch = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
     return {name: batch[name] for name in batch if name in names}
-
-
-def calibration_feeds(rows: list[Row], names: set[str], pad: int, equal_length: bool) -> list[Feed]:
-    """Batches for calibration: single rows without padding, or, for histograms, all padded to one length."""
-    if not equal_length:
-        return [feed([row], names, pad) for row in rows]
-    longest = max(len(row.ids) for row in rows)
-    return [feed(rows[i : i + 8], names, pad, longest) for i in range(0, len(rows) - 7, 8)]
