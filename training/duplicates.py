@@ -48,7 +48,7 @@ class DuplicateReport:
 def identity(example: Example) -> str:
     """Key under which two examples count as the same text: compatibility-normalised, case-folded, single spaces."""
     text = example.text if example.text_pair is None else f"{example.text}\0{example.text_pair}"
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split(" "))
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def drop_exact(
