@@ -222,6 +222,9 @@ class Batcher:
             item = self._waiting.popleft()
             call = item.call
             if call.done.done():
+                # its caller went away in this very turn of the loop, before `_abandon` could sweep
+                self._tokens -= item.size
+                self._observer.dropped(1, "cancelled")
                 continue
             if call.deadline is not None and call.deadline <= now:
                 self._tokens -= item.size
