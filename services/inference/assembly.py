@@ -17,17 +17,21 @@ from services.platform.lifecycle import stop_signal
 from services.platform.metrics import Metrics
 from services.platform.server import Server, ServerNotStarted, TlsFiles
 
+LINGER_S = 0.3
+GRACE_S = 0.5
+
 log = structlog.get_logger()
 
 
 class InferenceServer:
     """A running server. `port` and `metrics_port` are those it listens on."""
 
-    def __init__(self, server: Server, models: Models, port: int, metrics_port: int) -> None:
+    def __init__(self, server: Server, calls: Calls, models: Models, port: int, metrics_port: int) -> None:
         self.models = models
         self.port = port
         self.metrics_port = metrics_port
         self._server = server
+        self._calls = calls
 
     @classmethod
     async def start(cls, settings: InferenceSettings, serve_metrics: bool = True) -> InferenceServer:
@@ -52,11 +56,15 @@ class InferenceServer:
         ]
         metrics_port = _serve_metrics(metrics, settings) if serve_metrics else 0
         await server.start(services)
-        return cls(server, models, port, metrics_port)
+        return cls(server, calls, models, port, metrics_port)
 
     async def stop(self, drain_timeout_s: float) -> None:
-        """Drains, then stops the models' workers."""
-        await self._server.drain(drain_timeout_s)
+        """Drains: health first, then no new calls, then the running ones; at last the models' workers."""
+        await self._server.announce_drain()
+        await self._calls.drain(drain_timeout_s)
+        # callers who have not heard yet are answered UNAVAILABLE, which a retry mends; a closed port cancels them
+        await asyncio.sleep(LINGER_S)
+        await self._server.stop(GRACE_S)
         await self.models.close()
 
 

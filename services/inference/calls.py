@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ import grpc
 import structlog
 
 from services.platform.correlation import correlation_id
-from services.platform.failures import Failure
+from services.platform.failures import Draining, Failure
 from services.platform.metrics import Metrics
 from services.platform.statuses import abort, code_of
 
@@ -26,6 +27,16 @@ class Calls:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._running = 0
+        self._draining = False
+        self._idle = asyncio.Event()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Refuses new calls with UNAVAILABLE and waits, within the timeout, until the running ones are answered."""
+        self._draining = True
+        if self._running:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), timeout_s)
 
     async def answer(
         self,
@@ -40,7 +51,10 @@ class Calls:
         context.set_trailing_metadata((("x-correlation-id", correlation),))
         remaining = context.time_remaining()
         deadline = None if remaining is None else asyncio.get_running_loop().time() + remaining
+        self._running += 1
         try:
+            if self._draining:
+                raise Draining("the server is shutting down; try another one")
             reply = await work(deadline)
         except Failure as failure:
             code = code_of(failure)
@@ -61,6 +75,27 @@ class Calls:
             self._done(rpc, "", "INTERNAL", begun)
             log.exception("call broke", rpc=rpc, correlation_id=correlation)
             await abort(context, Failure(f"internal error, correlation id {correlation}"), correlation)
+        finally:
+            self._running -= 1
+            if self._running == 0:
+                self._idle.set()
+        self._done(rpc, model, "OK", begun)
+        return reply
+
+    async def attempt(self, rpc: str, model: str, correlation: str, work: Awaitable[Reply]) -> Reply | Failure:
+        """One message of a stream: as `answer`, but what went wrong is a value, since the stream goes on."""
+        begun = time.perf_counter()
+        try:
+            reply = await work
+        except Failure as failure:
+            code = code_of(failure).name
+            self._done(rpc, "", code, begun)
+            log.info("call failed", rpc=rpc, code=code, reason=failure.reason, correlation_id=correlation)
+            return failure
+        except Exception:
+            self._done(rpc, "", "INTERNAL", begun)
+            log.exception("call broke", rpc=rpc, correlation_id=correlation)
+            return Failure(f"internal error, correlation id {correlation}")
         self._done(rpc, model, "OK", begun)
         return reply
 

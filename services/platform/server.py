@@ -64,11 +64,14 @@ class Server:
         await self.grpc.start()
         await self._set(health_pb2.HealthCheckResponse.SERVING)
 
-    async def drain(self, timeout_s: float) -> None:
-        """Turns health to NOT_SERVING, takes no new calls, lets running ones finish within the timeout."""
+    async def announce_drain(self) -> None:
+        """Turns health to NOT_SERVING, for good: watchers and load balancers look elsewhere."""
         await self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
         await self.health.enter_graceful_shutdown()
-        await self.grpc.stop(timeout_s)
+
+    async def stop(self, grace_s: float) -> None:
+        """Closes the ports; calls that still run have the grace period."""
+        await self.grpc.stop(grace_s)
 
     async def _set(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
         for service in ("", *self._services):
