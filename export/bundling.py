@@ -60,18 +60,18 @@ class Exporter:
         self._tokenizer = run.checkpoint / "tokenizer.json"
         self._model = SequenceClassifier.load(run.checkpoint)
         self._pad = int(self._model.config.pad_token_id or 0)
+        self._reference, self._test, self._test_truth = self._references()
 
     def candidates(self) -> list[Candidate]:
         """float32 and the first quantized recipe that passes, with all that failed before it."""
         self._progress("exporting the graph", 0, 1)
         raw = export_graph(self._model, self._work / "raw.onnx")
         self._progress("exporting the graph", 1, 1)
-        reference, test, truth = self._reference()
         fused = self._work / "fp32.onnx"
         fuse(raw, fused, self._model.config)
-        found = [self._measure(FLOAT, fused, reference, test, truth)]
+        found = [self.measure(FLOAT, fused)]
         for recipe, path in self._quantized(raw):
-            found.append(self._measure(recipe, path, reference, test, truth))
+            found.append(self.measure(recipe, path))
             if found[-1].variant.parity.passed:
                 break
         return found
@@ -92,7 +92,7 @@ class Exporter:
             feeds = [feed([row], names, self._pad) for row in rows]
             yield recipe, quantize(recipe, prepared, self._work / f"{recipe.name}.onnx", feeds)
 
-    def _reference(self) -> tuple[Reference, list[Row], NDArray[np.int64]]:
+    def _references(self) -> tuple[Reference, list[Row], NDArray[np.int64]]:
         from training.encoding import EncodedDataset, EncodedExample
         from training.trainer import predict_logits
 
@@ -105,9 +105,9 @@ class Exporter:
         reference = Reference(rows, self._truth(examples), logits, reference_shapes(self._model, shapes))
         return reference, self._tokens(test), self._truth(test)
 
-    def _measure(
-        self, recipe: Recipe, path: Path, reference: Reference, test: list[Row], truth: NDArray[np.int64]
-    ) -> Candidate:
+    def measure(self, recipe: Recipe, path: Path) -> Candidate:
+        """Proves and times one variant; it may fail the gate."""
+        reference, test, truth = self._reference, self._test, self._test_truth
         task = f"verifying {recipe.name}"
         self._progress(task, 0, 4)
         runner = Runner(path, self._pad)

@@ -38,7 +38,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stub(registry: Path) -> Iterator[inference_pb2_grpc.InferenceServiceStub]:
-    with running_server(InferenceSettings(registry=str(registry), port=0)) as target, grpc.insecure_channel(target) as channel:
+    with (
+        running_server(InferenceSettings(registry=str(registry), port=0)) as target,
+        grpc.insecure_channel(target) as channel,
+    ):
         yield inference_pb2_grpc.InferenceServiceStub(channel)
 
 
@@ -58,7 +61,9 @@ def info_of(status: status_pb2.Status) -> error_details_pb2.ErrorInfo:
     return info
 
 
-def failure(stub: inference_pb2_grpc.InferenceServiceStub, asked: pb.ClassifyRequest) -> tuple[grpc.StatusCode, str, str]:
+def failure(
+    stub: inference_pb2_grpc.InferenceServiceStub, asked: pb.ClassifyRequest
+) -> tuple[grpc.StatusCode, str, str]:
     with pytest.raises(grpc.RpcError) as caught:
         stub.Classify(asked, timeout=TIMEOUT)
     return caught.value.code(), info_of(status_of(caught.value)).reason, caught.value.details()  # type: ignore[attr-defined]
@@ -130,7 +135,11 @@ def test_a_long_text_is_cut_and_says_so(stub: inference_pb2_grpc.InferenceServic
     ],
 )
 def test_a_senseless_call_is_refused_with_what_to_do(
-    stub: inference_pb2_grpc.InferenceServiceStub, asked: pb.ClassifyRequest, code: grpc.StatusCode, reason: str, part: str
+    stub: inference_pb2_grpc.InferenceServiceStub,
+    asked: pb.ClassifyRequest,
+    code: grpc.StatusCode,
+    reason: str,
+    part: str,
 ) -> None:
     actual, why, message = failure(stub, asked)
     assert (actual, why) == (code, reason)
@@ -144,7 +153,9 @@ def test_an_oversized_message_is_refused_and_the_server_goes_on(stub: inference_
     assert stub.Classify(request("bank"), timeout=TIMEOUT).results[0].classification.labels
 
 
-def test_the_callers_correlation_id_comes_back_and_a_wild_one_does_not(stub: inference_pb2_grpc.InferenceServiceStub) -> None:
+def test_the_callers_correlation_id_comes_back_and_a_wild_one_does_not(
+    stub: inference_pb2_grpc.InferenceServiceStub,
+) -> None:
     for sent, kept in (("order-17/a", True), ("no spaces please", False)):
         _, call = stub.Classify.with_call(request("bank"), timeout=TIMEOUT, metadata=(("x-correlation-id", sent),))
         returned = dict(call.trailing_metadata())["x-correlation-id"]
@@ -195,7 +206,9 @@ async def test_a_hundred_callers_half_of_whom_go_away_each_get_their_own_answer(
             for turn in range(10):
                 picked = [wanted[choice.randrange(3)] for _ in range(choice.randint(1, 5))]
                 timeout = choice.choice([0.0005, 0.002, 0.01]) if leaves and turn % 2 else TIMEOUT
-                call = stub.Classify(request(*(f"{text} {'padding ' * (number % 9)}" for text, _ in picked)), timeout=timeout)
+                call = stub.Classify(
+                    request(*(f"{text} {'padding ' * (number % 9)}" for text, _ in picked)), timeout=timeout
+                )
                 if leaves and turn % 3 == 0:
                     await asyncio.sleep(choice.random() / 200)
                     call.cancel()
@@ -207,7 +220,9 @@ async def test_a_hundred_callers_half_of_whom_go_away_each_get_their_own_answer(
                     assert error.code() in {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
                     gone += 1
                 else:
-                    assert [result.classification.labels[0].label for result in reply.results] == [label for _, label in picked]
+                    assert [result.classification.labels[0].label for result in reply.results] == [
+                        label for _, label in picked
+                    ]
                     answered += 1
 
         await asyncio.wait_for(asyncio.gather(*(caller(n, n % 2 == 0) for n in range(100))), 60)
@@ -250,7 +265,9 @@ async def _classify(stub: inference_pb2_grpc.InferenceServiceStub) -> str:
 
 
 async def test_an_overloaded_server_says_when_to_come_back(registry: Path) -> None:
-    small = InferenceSettings(registry=str(registry), port=0, max_batch_tokens=32, max_queue_tokens=32, max_batch_texts=1, threads=1)
+    small = InferenceSettings(
+        registry=str(registry), port=0, max_batch_tokens=32, max_queue_tokens=32, max_batch_texts=1, threads=1
+    )
     running = await InferenceServer.start(small, serve_metrics=False)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
         stub = inference_pb2_grpc.InferenceServiceStub(channel)
@@ -287,7 +304,13 @@ def spoil(folder: Path, how: str) -> None:
 
 @pytest.mark.parametrize(
     ("how", "part"),
-    [("changed", "SHA-256"), ("missing", "missing"), ("truncated", "bytes instead of"), ("unknown field", "surprise"), ("cut", "JSON")],
+    [
+        ("changed", "SHA-256"),
+        ("missing", "missing"),
+        ("truncated", "bytes instead of"),
+        ("unknown field", "surprise"),
+        ("cut", "JSON"),
+    ],
 )
 async def test_a_malformed_bundle_is_left_out_and_its_neighbour_serves(tmp_path: Path, how: str, part: str) -> None:
     publish_tiny(tmp_path, "good")

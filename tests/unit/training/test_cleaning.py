@@ -36,7 +36,9 @@ def test_rows_that_are_empty_afterwards_are_dropped_and_reported() -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=60) | st.text("<>&;#ab amp lt/pbr Ã©中。", max_size=40))
+@given(
+    st.text(st.characters(exclude_categories=("Cs",)), max_size=60) | st.text("<>&;#ab amp lt/pbr Ã©中。", max_size=40)
+)
 def test_cleaning_a_clean_text_changes_nothing(text: str) -> None:
     once = clean_text(text)
     assert clean_text(once) == once

@@ -13,7 +13,13 @@ def test_equal_texts_of_one_label_leave_the_first() -> None:
 
 
 def test_a_conflict_keeps_the_majority_or_nothing() -> None:
-    rows = [Example("t", "a", row=1), Example("t", "a", row=2), Example("t", "b", row=3), Example("u", "a"), Example("u", "b")]
+    rows = [
+        Example("t", "a", row=1),
+        Example("t", "a", row=2),
+        Example("t", "b", row=3),
+        Example("u", "a"),
+        Example("u", "b"),
+    ]
     report = DuplicateReport()
     assert [(row.text, row.label) for row in drop_exact(rows, "majority", report)] == [("t", "a")]
     assert [(c.labels, c.kept) for c in report.conflicts] == [({"a": 2, "b": 1}, "a"), ({"a": 1, "b": 1}, None)]

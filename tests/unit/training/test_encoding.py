@@ -118,7 +118,9 @@ def test_unknown_characters_become_tokens_that_serving_knows_too(encoder: Path, 
 def test_a_vocabulary_that_knows_the_texts_is_left_alone(encoder: Path, tmp_path: Path) -> None:
     rows = [Example("the team won", "a")] * 3
     source = EncoderSource(str(encoder), str(encoder), "mean")
-    assert make_tokenizer(source, Dataset(rows, rows, rows, ["a"], ""), settings_for(encoder), tmp_path / "t").added == 0
+    assert (
+        make_tokenizer(source, Dataset(rows, rows, rows, ["a"], ""), settings_for(encoder), tmp_path / "t").added == 0
+    )
 
 
 def test_epochs_follow_rows_per_class_and_the_number_of_updates() -> None:

@@ -21,7 +21,14 @@ def distinct(label: str, count: int) -> list[tuple[str, str]]:
 
 
 def test_the_report_counts_what_happened(tmp_path: Path) -> None:
-    rows = [*distinct("a", 20), *distinct("b", 20), ("a 0 " + chr(0x4E00) * 5, "a"), ("<br>", "a"), ("both", "a"), ("both", "b")]
+    rows = [
+        *distinct("a", 20),
+        *distinct("b", 20),
+        ("a 0 " + chr(0x4E00) * 5, "a"),
+        ("<br>", "a"),
+        ("both", "a"),
+        ("both", "b"),
+    ]
     report = prepare(write(tmp_path / "rows.csv", rows), lambda texts: [len(text) for text in texts]).report
     assert (report.rows_read, report.rows_kept) == (44, 40)
     assert (report.empty, report.exact_duplicates, len(report.conflicts)) == (1, 1, 1)

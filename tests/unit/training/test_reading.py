@@ -25,14 +25,17 @@ def write(path: Path, data: str | bytes) -> DataSettings:
 def test_chinese_csv_is_read_in_every_usual_encoding(tmp_path: Path, encoding: str) -> None:
     rows = "文本,标签\n球队在加时赛中逆转夺冠,体育\n央行下调了基准利率,经济\n"
     reading = read(write(tmp_path / "rows.csv", rows.encode(encoding)))
-    assert [(e.text, e.label) for e in reading.examples] == [("球队在加时赛中逆转夺冠", "体育"), ("央行下调了基准利率", "经济")]
+    assert [(e.text, e.label) for e in reading.examples] == [
+        ("球队在加时赛中逆转夺冠", "体育"),
+        ("央行下调了基准利率", "经济"),
+    ]
 
 
 def test_tsv_jsonl_and_parquet_hold_the_same_rows(tmp_path: Path) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    rows = [{"text": "a \"quoted\", text", "label": "x"}, {"text": "第二行", "label": "y"}]
+    rows = [{"text": 'a "quoted", text', "label": "x"}, {"text": "第二行", "label": "y"}]
     tsv = io.StringIO()
     writer = csv.DictWriter(tsv, ["text", "label"], delimiter="\t")
     writer.writeheader()
@@ -68,7 +71,9 @@ def test_an_example_knows_its_line_also_behind_a_quoted_newline(tmp_path: Path) 
         ("first,second\nsome words here,other words there\nmore words,still more\n", ["none looks like", "--label"]),
     ],
 )
-def test_a_bad_file_is_refused_with_what_where_and_what_to_do(tmp_path: Path, content: str | bytes, parts: list[str]) -> None:
+def test_a_bad_file_is_refused_with_what_where_and_what_to_do(
+    tmp_path: Path, content: str | bytes, parts: list[str]
+) -> None:
     with pytest.raises(UnreadableData) as caught:
         read(write(tmp_path / "rows.csv", content))
     for part in (str(tmp_path / "rows.csv"), *parts):
@@ -138,7 +143,9 @@ ROWS = st.lists(st.tuples(CELL.filter(str.strip), st.sampled_from(["x", "y", "�
 
 
 @settings(max_examples=60, deadline=None)
-@given(rows=ROWS, kind=st.sampled_from(["csv", "tsv", "jsonl"]), encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
+@given(
+    rows=ROWS, kind=st.sampled_from(["csv", "tsv", "jsonl"]), encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])
+)
 def test_any_table_survives_a_round_trip(rows: list[tuple[str, str]], kind: str, encoding: str) -> None:
     if kind == "jsonl":
         content = "\n".join(json.dumps({"text": text, "label": label}, ensure_ascii=False) for text, label in rows)

@@ -25,7 +25,10 @@ def rows_of(counts: dict[str, int]) -> list[Example]:
 
 def test_each_class_is_split_eighty_ten_ten() -> None:
     rows = rows_of({"a": 100, "b": 50, "c": 10})
-    counts = {part: Counter(row.label for row in members) for part, members in parts(split(rows, list(range(160)), SETTINGS)).items()}
+    counts = {
+        part: Counter(row.label for row in members)
+        for part, members in parts(split(rows, list(range(160)), SETTINGS)).items()
+    }
     assert counts[Split.TEST] == {"a": 10, "b": 5, "c": 1}
     assert counts[Split.VALIDATION] == {"a": 10, "b": 5, "c": 1}
 

@@ -1,0 +1,141 @@
+"""A real tiny BERT is trained, exported, quantized, proven and published; what is broken is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from rich.console import Console
+
+from export.bundling import Exporter, export_run
+from export.failures import ParityNotProven
+from export.golden_check import golden_faults
+from export.graph import export_graph
+from export.measurement import Runner
+from export.quantization import FLOAT
+from export.registry import Registry
+from export.reuse import published_version, step_fingerprint
+from export.rows import feed, tokenize
+from export.settings import ExportSettings, Gate
+from tests.fakes.tiny_encoder import toy_rows, write_rows, write_tiny_encoder
+from training.dataset import Example, Split
+from training.fine_tuning import fine_tune
+from training.heads import SequenceClassifier
+from training.progress import Steps
+from training.reuse import step_fingerprint as training_fingerprint
+from training.run import RunDirectory, RunRecord
+from training.settings import load_settings
+
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    folder = tmp_path_factory.mktemp("export")
+    encoder = write_tiny_encoder(folder / "encoder")
+    data = write_rows(folder / "rows.csv", toy_rows(400))
+    flags = {"name": "toy", "model": str(encoder), "epochs": 8, "learning_rate": 3e-3, "batch_size": 16}
+    settings = load_settings(None, flags, {"path": str(data)})
+    directory = RunDirectory(folder / "runs" / "toy")
+    fine_tune(settings, directory, training_fingerprint(settings), QUIET)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def record(run: RunDirectory) -> RunRecord:
+    found = run.record()
+    assert found is not None
+    return found
+
+
+def test_training_leaves_a_complete_run(run: RunDirectory, record: RunRecord) -> None:
+    assert record.metrics["test"]["accuracy"] > 0.9
+    assert record.labels == ["economy", "sports", "technology"]
+    for path in (
+        "data/report.html",
+        "evaluation/confusion.png",
+        "evaluation/calibration.png",
+        "evaluation/metrics.json",
+    ):
+        assert (run.root / path).stat().st_size > 500
+    assert list((run.trainer / "tensorboard").iterdir())
+    assert not list(run.trainer.glob("checkpoint-*"))
+
+
+def test_the_graph_answers_like_the_checkpoint_also_with_holes_in_the_mask(run: RunDirectory, tmp_path: Path) -> None:
+    model = SequenceClassifier.load(run.checkpoint)
+    runner = Runner(export_graph(model, tmp_path / "raw.onnx"), 0)
+    random = np.random.default_rng(0)
+    for rows, length in ((1, 1), (3, 17), (2, 64)):
+        ids = random.integers(5, 40, (rows, length))
+        mask = np.ones_like(ids)
+        mask[:, 1::3] = 0
+        types = np.zeros_like(ids)
+        actual = runner.run({"input_ids": ids, "attention_mask": mask, "token_type_ids": types})
+        with torch.inference_mode():
+            expected = model(*map(torch.from_numpy, (ids, mask, types))).numpy()
+        assert np.abs(actual - expected).max() < 1e-5
+
+
+def test_a_run_becomes_a_proven_bundle_and_is_reused(run: RunDirectory, record: RunRecord, tmp_path: Path) -> None:
+    registry = Registry(str(tmp_path))
+    settings = ExportSettings(calibration_rows=64)
+    fingerprint = step_fingerprint(record, settings)
+    bundle, candidates = export_run(run, record, registry, settings, fingerprint, Steps(QUIET))
+    manifest = bundle.manifest
+    assert {variant.name for variant in manifest.variants} >= {"fp32"}
+    int8 = [each.variant for each in candidates if each.variant.precision == "int8"]
+    assert int8
+    assert all(variant.parity.flips_with_batch_mates == 0.0 for variant in int8)
+    assert all(variant.parity.passed for variant in manifest.variants)
+    assert manifest.calibration.temperature == record.temperature
+    assert "| fp32 |" in bundle.file(manifest.model_card).read_text(encoding="utf-8")
+    assert golden_faults(bundle) == {}
+    assert published_version(registry, "toy", fingerprint) == 1
+    assert published_version(registry, "toy", step_fingerprint(record, ExportSettings(calibration_rows=65))) is None
+
+
+def test_a_static_int8_answer_does_not_depend_on_batch_mates(
+    run: RunDirectory, record: RunRecord, tmp_path: Path
+) -> None:
+    settings = ExportSettings(calibration_rows=64, gate=Gate(min_agreement=0.5, max_drop=50))
+    bundle, _ = export_run(run, record, Registry(str(tmp_path)), settings, "0" * 64, Steps(QUIET))
+    variant = next(each for each in bundle.manifest.variants if each.precision == "int8")
+    runner = Runner(bundle.file(variant.file), 0)
+    examples = list(run.examples(Split.TEST))
+    rows = tokenize(examples, bundle.file(bundle.manifest.tokenizer), 64)
+    alone = runner.run(feed(rows[:1], runner.names, 0))
+    for mates in (rows[:4], rows[:1] + rows[-7:]):
+        assert np.abs(runner.run(feed(mates, runner.names, 0))[0] - alone[0]).max() < 1e-4
+
+
+def test_a_broken_variant_is_refused_and_nothing_is_published(
+    run: RunDirectory, record: RunRecord, tmp_path: Path
+) -> None:
+    exporter = Exporter(run, record, ExportSettings(quantize=False), tmp_path, Steps(QUIET))
+    sound = exporter.candidates()
+    broken = onnx.load(tmp_path / "fp32.onnx")
+    head = next(each for each in broken.graph.initializer if each.name.endswith("classifier.bias"))
+    head.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(head) + np.float32([0, 0, 9]), head.name))
+    onnx.save(broken, tmp_path / "broken.onnx")
+
+    candidate = exporter.measure(FLOAT, tmp_path / "broken.onnx")
+
+    assert sound[0].variant.parity.passed
+    assert not candidate.variant.parity.passed
+    assert any("agreement" in reason for reason in candidate.variant.parity.reasons)
+    with pytest.raises(ParityNotProven, match="a logit differs"):
+        exporter.bundle([candidate], "0" * 64)
+
+
+def test_server_and_trainer_tokenize_alike(run: RunDirectory, record: RunRecord) -> None:
+    from training.encoding import encode
+    from training.model_making import load_tokenizer
+
+    examples = [Example(text, record.labels[0]) for text in ("The TEAM won 球队!", "café naïve", "", "x" * 300)]
+    trained = encode(examples, load_tokenizer(str(run.checkpoint)), record.labels, 16)
+    served = tokenize(examples, run.checkpoint / "tokenizer.json", 16)
+    assert [row.input_ids for row in trained.rows] == [row.ids for row in served]

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from export.golden import Golden, GoldenVariant, tolerance
+from export.manifest import ParityProof
+from export.settings import Gate
+from export.verification import judge
+
+GOOD = ParityProof(
+    rows=100,
+    max_logit_difference=1e-6,
+    mean_logit_difference=1e-7,
+    agreement=1.0,
+    reference_accuracy=0.93,
+    accuracy=0.93,
+    flips_with_batch_mates=0.0,
+    shapes_checked=["length 1"],
+    passed=True,
+    reasons=[],
+)
+
+
+def test_an_exact_variant_passes() -> None:
+    assert judge(GOOD, "fp32", Gate()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "precision", "part"),
+    [
+        ({"max_logit_difference": 2e-4}, "fp32", "a logit differs by 0.0002"),
+        ({"max_logit_difference": float("nan")}, "int8", "not finite"),
+        ({"agreement": 0.979}, "int8", "agreement 97.90 % is below 98.00 %"),
+        ({"accuracy": 0.919}, "int8", "drops by 1.10 points"),
+        ({"flips_with_batch_mates": 0.005}, "int8", "0.50 % of the labels flip"),
+    ],
+)
+def test_a_loss_beyond_the_budget_is_refused_with_its_figure(
+    change: dict[str, float], precision: str, part: str
+) -> None:
+    assert any(part in reason for reason in judge(GOOD.model_copy(update=change), precision, Gate()))
+
+
+def test_a_drop_of_exactly_the_budget_passes() -> None:
+    assert judge(GOOD.model_copy(update={"accuracy": 0.92}), "int8", Gate()) == []
+
+
+def test_golden_answers_allow_rounding_and_nothing_else() -> None:
+    logits = np.array([[1.0, -2.0]], np.float32)
+    variant = GoldenVariant(tolerance=tolerance("fp32", logits), logits=logits.tolist())
+    golden = Golden(input_ids=[[1]], token_type_ids=[[0]], variants={"fp32": variant})
+    assert golden.deviation("fp32", logits + 1e-4) is None
+    assert "off by" in (golden.deviation("fp32", logits + 0.1) or "")
+    assert "shape" in (golden.deviation("fp32", logits[:, :1]) or "")
+    assert "finite" in (golden.deviation("fp32", logits * np.nan) or "")
