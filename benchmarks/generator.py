@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from benchmarks.frames import UNAVAILABLE, request_headers
+from benchmarks.host import busy_seconds
 from benchmarks.http2 import Connection, ProtocolError
 
 CALLERS_PER_CONNECTION = 16
@@ -40,6 +41,7 @@ class Mark:
     at: float
     generator_cpu: float
     server_cpu: float
+    machine_cpu: float
 
 
 @dataclass(slots=True)
@@ -54,6 +56,13 @@ class Window:
     def seconds(self) -> float:
         """Wall-clock length."""
         return self.end.at - self.begin.at
+
+    @property
+    def neighbours(self) -> float:
+        """Cores that processes other than server and generator used meanwhile."""
+        before, after = self.begin, self.end
+        own = after.generator_cpu - before.generator_cpu + after.server_cpu - before.server_cpu
+        return max(0.0, after.machine_cpu - before.machine_cpu - own) / self.seconds
 
     @property
     def completed(self) -> list[Call]:
@@ -137,7 +146,7 @@ class Generator:
         return self._drive(None)[0]
 
     def _mark(self) -> Mark:
-        return Mark(time.perf_counter(), time.thread_time(), self._server_cpu())
+        return Mark(time.perf_counter(), time.thread_time(), self._server_cpu(), busy_seconds())
 
     def _drive(self, until: float | None) -> list[Call]:
         """Answers replies with new calls until that time; None: starts no more and returns when none is under way."""

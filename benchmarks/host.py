@@ -41,6 +41,17 @@ def facts() -> Facts:
     )
 
 
+def busy_seconds() -> float:
+    """CPU time that the whole machine has spent, every process and what the hypervisor took away (proc(5), /proc/stat)."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, _cpu_line().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _cpu_line() -> str:
+    with Path("/proc/stat").open(encoding="ascii") as file:
+        return file.readline()
+
+
 def versions() -> dict[str, str]:
     """Installed versions of the libraries that the figures depend on."""
     found = {"python": platform.python_version()}

@@ -11,6 +11,9 @@ from benchmarks.figures import Ratio, percentile, ratio
 from benchmarks.generator import Window
 from benchmarks.limit import Rate
 
+NOISE = 0.1
+"""Share of the cores that neighbours may use before a plain ratio no longer counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Level:
@@ -32,6 +35,16 @@ class Level:
     """Texts sent more than once in a window: a cache could have answered them."""
     limits: list[float]
     """Texts/s of the in-process limit before, between and after the windows."""
+    neighbours: float
+    """Cores that other processes used, the most during any limit or window of the level."""
+
+    def contended(self, cores: int) -> bool:
+        """Whether neighbours took so much of the machine that `ratio` compares unequal shares of it.
+
+        The scheduler divides among runnable threads: a server of many threads holds its share better than a limit of
+        few, in every window alike, so that the spread stays small while the ratio errs in the server's favour.
+        """
+        return self.neighbours > NOISE * cores
 
     @property
     def generator_share(self) -> float:
@@ -67,4 +80,5 @@ def level(callers: int, windows: Sequence[Window], around: Sequence[Rate], wrong
         errors=dict(errors),
         repeats=sum(len(window.calls) - len({call.item for call in window.calls}) for window in windows),
         limits=[each.texts_per_second for each in around],
+        neighbours=max([window.neighbours for window in windows] + [each.neighbours for each in around]),
     )

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.host import busy_seconds
 from benchmarks.texts import Text
 
 BATCH_SIZES = (4, 8, 16)
@@ -42,6 +43,8 @@ class Rate:
 
     texts_per_second: float
     cpu_seconds: float
+    neighbours: float
+    """Cores that other processes used meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +101,16 @@ class Limit:
 
     def _rate(self, texts: Sequence[Text], layout: Layout) -> Rate:
         sessions = self._opened(layout)
-        cpu, start = time.process_time(), time.perf_counter()
+        busy, cpu, start = busy_seconds(), time.process_time(), time.perf_counter()
         encodings = sorted(self._tokenizer.encode_batch(list(texts)), key=len, reverse=True)
         batches = iter([encodings[at : at + layout.batch] for at in range(0, len(encodings), layout.batch)])
         turn = threading.Lock()
         with ThreadPoolExecutor(layout.sessions) as pool:
             for work in [pool.submit(self._work, session, batches, turn) for session in sessions]:
                 work.result()
-        return Rate(len(texts) / (time.perf_counter() - start), (time.process_time() - cpu) / len(texts))
+        seconds, own = time.perf_counter() - start, time.process_time() - cpu
+        neighbours = max(0.0, busy_seconds() - busy - own) / seconds
+        return Rate(len(texts) / seconds, own / len(texts), neighbours)
 
     def _work(self, session: Any, batches: Iterator[list[Any]], turn: threading.Lock) -> None:
         while True:

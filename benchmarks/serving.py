@@ -36,7 +36,7 @@ def main(
 
     Exits with 1 when calls failed or answers were wrong.
     """
-    from benchmarks.report import table, write
+    from benchmarks.report import contention, table, write
     from export.failures import ExportFailure
 
     source = texts or Path("runs") / model / "data" / "test.jsonl"
@@ -45,7 +45,10 @@ def main(
     except (NoTexts, ServerFailed, ExportFailure) as error:
         sys.stderr.write(f"benchmark: {error}\n")
         raise typer.Exit(2) from None
-    print(f"{table(report.levels)}\n\nlimit: {report.layout}; answers as in process: {report.agreement:.1%}")
+    cores = report.host.cores
+    print(f"{table(report.levels, cores)}\n\nlimit: {report.layout}; answers as in process: {report.agreement:.1%}")
+    if caution := contention(report.levels, cores):
+        print(caution)
     stem = source.stem if source.stem not in {"train", "test"} else source.resolve().parent.name
     for path in write(report, out, f"serving-{model}-{stem}"):
         print(path)

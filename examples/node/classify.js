@@ -1,4 +1,4 @@
-// Classifies two texts: node examples/node/classify.js [TARGET] [MODEL] (after `npm install` in this folder).
+// Classifies two texts: node examples/node/classify.js [TARGET MODEL] (after `npm ci` in this folder).
 const path = require('node:path');
 const grpc = require('@grpc/grpc-js');
 const protoLoader = require('@grpc/proto-loader');
@@ -18,15 +18,16 @@ const client = new InferenceService(target, grpc.credentials.createInsecure());
 const texts = ['The new chip halves the power that phones need.', '央行宣布下调基准利率。'];
 const request = { model: { name: model }, inputs: texts.map((text) => ({ text })), topK: 2 };
 
+// what one text came to: its labels, or why it has none
+const shown = ({ error, classification }) =>
+  error ? error.message : classification.labels.map((each) => `${each.label} ${each.probability.toFixed(3)}`).join(', ');
+
 client.Classify(request, { deadline: Date.now() + 5000 }, (error, reply) => {
   if (error) {
     console.error(`${grpc.status[error.code]}: ${error.details}`);
     process.exitCode = 1;
   } else {
-    reply.results.forEach((result, i) => {
-      const labels = result.classification.labels.map((each) => `${each.label} ${each.probability.toFixed(3)}`);
-      console.log(`${texts[i]}  ->  ${labels.join(', ')}`);
-    });
+    reply.results.forEach((result, i) => console.log(`${texts[i]}  ->  ${shown(result)}`));
     console.log(`answered by ${reply.model.name} version ${reply.model.version} (${reply.model.variant})`);
   }
   client.close();

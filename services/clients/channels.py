@@ -1,7 +1,8 @@
-"""How a client's channel is set up: sizes, keepalive, TLS, and retries on UNAVAILABLE alone.
+"""How a client's channel is set up: sizes, keepalive, TLS, balancing, and retries on UNAVAILABLE alone.
 
 Retries are left to gRPC itself (a service config with a retry policy, gRFC A6): it knows whether a call has left the
-process, honours the deadline over all attempts and throttles when most calls fail.
+process, honours the deadline over all attempts, adds jitter to the exponential backoff, and stops retrying while most
+calls fail. Calls go round all addresses of the target, so a retry finds another server than the one that drains.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 
-RETRIES = {
+SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {
             "name": [{}],
@@ -28,10 +31,12 @@ RETRIES = {
     "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
 }
 
-OPTIONS: list[tuple[str, str | int]] = [
-    ("grpc.service_config", json.dumps(RETRIES)),
+# grpc's types ask for one value type a sequence; each option has its own
+OPTIONS: Any = [
+    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     ("grpc.enable_retries", 1),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    # a connection that died without a word is noticed while a call waits on it
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 ]
@@ -46,8 +51,22 @@ class ClientTls:
     key: Path | None = None
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """Reads the files."""
+        """Reads the files. Raises OSError."""
         ca = self.ca.read_bytes() if self.ca else None
         key = self.key.read_bytes() if self.key else None
         certificate = self.certificate.read_bytes() if self.certificate else None
         return grpc.ssl_channel_credentials(ca, key, certificate)
+
+
+def blocking_channel(target: str, tls: ClientTls | None) -> grpc.Channel:
+    """A channel for threads; connects at the first call."""
+    if tls is None:
+        return grpc.insecure_channel(target, OPTIONS)
+    return grpc.secure_channel(target, tls.credentials(), OPTIONS)
+
+
+def asyncio_channel(target: str, tls: ClientTls | None) -> grpc.aio.Channel:
+    """The same for the running event loop."""
+    if tls is None:
+        return grpc.aio.insecure_channel(target, OPTIONS)
+    return grpc.aio.secure_channel(target, tls.credentials(), OPTIONS)

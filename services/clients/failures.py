@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from google.protobuf import duration_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 
@@ -45,6 +46,10 @@ class Overloaded(CallFailed):
     """RESOURCE_EXHAUSTED: try again after `details.retry_after_s`."""
 
 
+class MessageTooLarge(CallFailed):
+    """RESOURCE_EXHAUSTED by gRPC itself: the request or the reply is over a size limit. Send fewer texts a call."""
+
+
 class DeadlineExceeded(CallFailed):
     """DEADLINE_EXCEEDED: no answer within the timeout."""
 
@@ -62,18 +67,23 @@ KINDS: dict[grpc.StatusCode, type[CallFailed]] = {
 }
 
 
-def failure_of(error: grpc.RpcError) -> CallFailed:
+def failure_of(error: grpc.RpcError, correlation_id: str) -> CallFailed:
     """The exception of a failed call, sync or async."""
     code: grpc.StatusCode = error.code()
-    metadata: Any = error.trailing_metadata()  # an iterable of pairs, which grpc's types do not say
-    trailing = {str(key): value for key, value in (metadata or ())}
-    packed = trailing.get("grpc-status-details-bin")
-    correlation = str(trailing.get("x-correlation-id", ""))
-    if isinstance(packed, bytes):
-        details = details_of(status_pb2.Status.FromString(packed), correlation)
-    else:
-        details = ErrorDetails(code.name, error.details() or "", correlation_id=correlation)
+    details = _details(error, code, correlation_id)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and not details.reason:
+        return MessageTooLarge(details)
     return KINDS.get(code, CallFailed)(details)
+
+
+def _details(error: grpc.RpcError, code: grpc.StatusCode, correlation_id: str) -> ErrorDetails:
+    """What the server says of the error; what gRPC says, where the error is its own or a proxy's."""
+    metadata: Any = error.trailing_metadata()  # an iterable of pairs, which grpc's types do not say
+    packed = next((value for key, value in metadata or () if key == "grpc-status-details-bin"), None)
+    if isinstance(packed, bytes):
+        with contextlib.suppress(DecodeError):
+            return details_of(status_pb2.Status.FromString(packed), correlation_id)
+    return ErrorDetails(code.name, error.details() or "", correlation_id=correlation_id)
 
 
 def details_of(status: status_pb2.Status, correlation_id: str = "") -> ErrorDetails:
@@ -81,20 +91,18 @@ def details_of(status: status_pb2.Status, correlation_id: str = "") -> ErrorDeta
     info = error_details_pb2.ErrorInfo()
     bad = error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()
-    retry_after: float | None = None
+    retry_after_s: float | None = None
     for detail in status.details:
         detail.Unpack(info)
         detail.Unpack(bad)
         if detail.Unpack(retry):
-            delay: duration_pb2.Duration = retry.retry_delay
-            retry_after = delay.ToNanoseconds() / 1e9
-    name = next((code.name for code in grpc.StatusCode if code.value[0] == status.code), str(status.code))
+            retry_after_s = retry.retry_delay.ToNanoseconds() / 1e9
     return ErrorDetails(
-        name,
+        next((code.name for code in grpc.StatusCode if code.value[0] == status.code), str(status.code)),
         status.message,
         info.reason,
         dict(info.metadata),
         {violation.field: violation.description for violation in bad.field_violations},
-        retry_after,
+        retry_after_s,
         correlation_id,
     )

@@ -54,19 +54,25 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class ClassifyReply:
-    """Results in the order of the texts, and the model that gave them."""
+    """Results in the order of the texts, and the model that gave them.
+
+    `correlation_id` is the word that the server's log lines of this call carry.
+    """
 
     results: list[Classified | ItemError]
     model: str
     version: int
     variant: str
     timings: Timings
+    correlation_id: str
 
 
 def to_request(
     texts: Sequence[Text], model: str, version: int | None, label: str | None, top_k: int | None
 ) -> pb.ClassifyRequest:
-    """Raises ValueError when both version and label are given."""
+    """Raises TypeError for a lone text, ValueError for both version and label or a text that is no Unicode."""
+    if isinstance(texts, str):
+        raise TypeError("texts is a sequence: for one text write [text]")
     if version is not None and label is not None:
         raise ValueError("give version or label, not both")
     selector = pb.ModelSelector(name=model)
@@ -74,25 +80,30 @@ def to_request(
         selector.version = version
     if label is not None:
         selector.label = label
-    inputs = [
-        pb.TextInput(text=each) if isinstance(each, str) else pb.TextInput(text=each[0], text_pair=each[1])
-        for each in texts
-    ]
+    inputs = [_input(text, position) for position, text in enumerate(texts)]
     # the contract says 0 for "all labels"
     return pb.ClassifyRequest(model=selector, inputs=inputs, top_k=0 if top_k is None else top_k)
 
 
-def from_response(response: pb.ClassifyResponse) -> ClassifyReply:
+def _input(text: Text, position: int) -> pb.TextInput:
+    try:
+        return pb.TextInput(text=text) if isinstance(text, str) else pb.TextInput(text=text[0], text_pair=text[1])
+    except UnicodeEncodeError as error:
+        raise ValueError(f"texts[{position}] is no valid Unicode: {error.reason} at {error.start}") from None
+
+
+def from_response(response: pb.ClassifyResponse, correlation_id: str) -> ClassifyReply:
     """The reply of a response."""
-    timings = response.timings
+    model, timings = response.model, response.timings
     return ClassifyReply(
         [_result(result) for result in response.results],
-        response.model.name,
-        response.model.version,
-        response.model.variant,
+        model.name,
+        model.version,
+        model.variant,
         Timings(
             timings.tokenization_us / 1e3, timings.queue_us / 1e3, timings.inference_us / 1e3, timings.total_us / 1e3
         ),
+        correlation_id,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -12,25 +13,23 @@ from open_inference import grpc_service_pb2 as pb
 from open_inference import grpc_service_pb2_grpc
 
 from services.inference import open_inference_answers as answers
-from services.inference import open_inference_tensors as tensors
 from services.inference.calls import Calls
+from services.inference.loading import LoadedModel
 from services.inference.models import Models
+from services.inference.open_inference_requests import deadline_of, inputs_of, outputs_of, reference_of
+from services.inference.open_inference_stream import in_order
 from services.inference.pipeline import Pipeline
-from services.inference.prediction import ModelReference, Query
+from services.inference.prediction import Query
 from services.inference.settings import InferenceSettings
-from services.platform.failures import Failure, InvalidInput, ModelNotFound
+from services.platform.correlation import KEY, correlation_id
+from services.platform.failures import Failure, ModelNotFound
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
-EXTENSIONS = ["classification", "model_configuration", "statistics", "model_repository"]
+EXTENSIONS = ["classification", "model_configuration", "statistics"]
+STREAM_WINDOW = 64
+"""Requests of one stream that are worked on at once."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
-
-
-def reference_of(name: str, version_or_label: str) -> ModelReference:
-    """A version is a number, anything else a label; empty means the version labelled "stable"."""
-    if version_or_label.isascii() and version_or_label.isdigit():
-        return ModelReference(name, version=int(version_or_label))
-    return ModelReference(name, label=version_or_label or None)
 
 
 class OpenInferenceServicer(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
@@ -71,7 +70,7 @@ class OpenInferenceServicer(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
 
         async def work(_: float | None) -> pb.ModelMetadataResponse:
             model = self._models.get(reference_of(request.name, request.version))
-            return answers.metadata(model, [each.version for each in self._models.loaded() if each.name == model.name])
+            return answers.metadata(model, [each.version for each in self._versions(model.name)])
 
         return await self._calls.answer("ModelMetadata", request.name, context, work)
 
@@ -90,8 +89,10 @@ class OpenInferenceServicer(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
         """See the contract."""
 
         async def work(_: float | None) -> pb.ModelStatisticsResponse:
-            reference = reference_of(request.name, request.version)
-            wanted = [self._models.get(reference)] if request.name else self._models.loaded()
+            wanted = self._models.loaded()
+            if request.name:
+                model = self._models.get(reference_of(request.name, request.version))
+                wanted = [model] if request.version else self._versions(model.name)
             return pb.ModelStatisticsResponse(model_stats=[answers.statistics(model) for model in wanted])
 
         return await self._calls.answer("ModelStatistics", request.name, context, work)
@@ -117,45 +118,37 @@ class OpenInferenceServicer(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
         self, request_iterator: AsyncIterator[pb.ModelInferRequest], context: Context
     ) -> AsyncIterator[pb.ModelStreamInferResponse]:
         """See the contract."""
-        async for request in request_iterator:
-            try:
-                yield pb.ModelStreamInferResponse(infer_response=await self._infer(request, None))
-            except Failure as failure:
+        correlation = correlation_id(context.invocation_metadata())
+        context.set_trailing_metadata(((KEY, correlation),))
+        remaining = context.time_remaining()
+        deadline = None if remaining is None else asyncio.get_running_loop().time() + remaining
+
+        async def answer(request: pb.ModelInferRequest) -> pb.ModelStreamInferResponse:
+            work = self._infer(request, deadline)
+            outcome = await self._calls.attempt("ModelStreamInfer", request.model_name, correlation, work)
+            if isinstance(outcome, Failure):
                 failed = pb.ModelInferResponse(id=request.id, model_name=request.model_name)
-                yield pb.ModelStreamInferResponse(error_message=failure.message, infer_response=failed)
+                return pb.ModelStreamInferResponse(error_message=outcome.message, infer_response=failed)
+            return pb.ModelStreamInferResponse(infer_response=outcome)
+
+        async with aclosing(in_order(request_iterator, answer, STREAM_WINDOW)) as responses:
+            async for response in responses:
+                yield response
 
     async def _infer(self, request: pb.ModelInferRequest, deadline: float | None) -> pb.ModelInferResponse:
         reference = reference_of(request.model_name, request.model_version)
         model = self._models.get(reference)
-        deadline = _earlier(deadline, request)
-        inputs = tensors.read_inputs(request)
-        if tensors.TEXT in inputs:
-            query = Query(reference, tensors.texts_of(inputs), 1, deadline)
-            prediction = await self._pipeline.classify(query)
-        elif tensors.IDS in inputs:
-            tokenization = model.tokenization
-            rows = tensors.rows_of(inputs, model.manifest.max_length, tokenization.vocabulary_size)
-            if not 0 < len(rows) <= self._settings.max_texts_per_call:
-                raise InvalidInput(
-                    f"{len(rows)} rows in one call: send 1 to {self._settings.max_texts_per_call}",
-                    "inputs",
-                    "TOO_MANY_INPUTS",
-                )
-            prediction = await self._pipeline.classify_encoded(reference, rows, deadline, 1)
+        outputs = outputs_of(request)
+        inputs = inputs_of(request, model, self._settings.max_texts_per_call)
+        deadline = deadline_of(request, deadline, asyncio.get_running_loop().time())
+        if inputs.texts:
+            prediction = await self._pipeline.classify(Query(reference, inputs.texts, 1, deadline))
         else:
-            raise InvalidInput("send the input 'text', or 'input_ids' with 'attention_mask'", "inputs", "NO_INPUTS")
-        return answers.response(request, prediction, model.manifest.labels)
+            prediction = await self._pipeline.classify_encoded(reference, inputs.rows, deadline, 1)
+        return answers.response(request.id, prediction, outputs, model.manifest.labels)
 
-
-def _earlier(deadline: float | None, request: pb.ModelInferRequest) -> float | None:
-    """The call's deadline, or the request's own timeout if it is sooner."""
-    if "timeout" not in request.parameters:
-        return deadline
-    timeout_us = request.parameters["timeout"].int64_param
-    if timeout_us <= 0:
-        return deadline
-    own = asyncio.get_running_loop().time() + timeout_us / 1e6
-    return own if deadline is None else min(own, deadline)
+    def _versions(self, name: str) -> list[LoadedModel]:
+        return [model for model in self._models.loaded() if model.name == name]
 
 
 def _version() -> str:

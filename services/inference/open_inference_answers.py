@@ -8,79 +8,76 @@ import numpy as np
 from open_inference import grpc_service_pb2 as pb
 
 from services.inference.loading import LoadedModel
-from services.inference.open_inference_tensors import IDS, MASK, TEXT, TEXT_PAIR, TYPES, write_bytes
+from services.inference.open_inference_requests import LABEL, PROBABILITIES, TEXT, TEXT_PAIR, TOKENS, Wanted
+from services.inference.open_inference_tensors import write_bytes
 from services.inference.prediction import Classification, Prediction
 from services.inference.statistics import Duration
 from services.platform.failures import Failure, InvalidInput
 
-PROBABILITIES, LABEL = "probabilities", "label"
-OUTPUTS = (PROBABILITIES, LABEL)
 PLATFORM = "onnxruntime_onnx"
 
 
-def response(request: pb.ModelInferRequest, prediction: Prediction, labels: list[str]) -> pb.ModelInferResponse:
-    """The wanted outputs in the wanted order. A text that failed fails the call: the protocol has no errors per item."""
-    rows: list[Classification] = []
-    for outcome in prediction.outcomes:
-        if isinstance(outcome, Failure):
-            raise outcome
-        rows.append(outcome)
-    answer = pb.ModelInferResponse(
-        model_name=prediction.served.name, model_version=str(prediction.served.version), id=request.id
-    )
-    answer.parameters["variant"].string_param = prediction.served.variant
-    wanted = list(request.outputs) or [pb.ModelInferRequest.InferRequestedOutputTensor(name=name) for name in OUTPUTS]
-    for output in wanted:
+def response(
+    request_id: str, prediction: Prediction, outputs: Sequence[Wanted], labels: Sequence[str]
+) -> pb.ModelInferResponse:
+    """The wanted outputs in their order. A text that failed fails the call: the protocol has no errors per item."""
+    rows = [_classified(outcome, position) for position, outcome in enumerate(prediction.outcomes)]
+    served = prediction.served
+    answer = pb.ModelInferResponse(model_name=served.name, model_version=str(served.version), id=request_id)
+    answer.parameters["variant"].string_param = served.variant
+    answer.parameters["truncated_rows"].int64_param = sum(row.truncated for row in rows)
+    for output in outputs:
         _add(answer, output, rows, labels)
     return answer
 
 
-def _add(
-    answer: pb.ModelInferResponse,
-    output: pb.ModelInferRequest.InferRequestedOutputTensor,
-    rows: Sequence[Classification],
-    labels: list[str],
-) -> None:
-    top = output.parameters["classification"].int64_param if "classification" in output.parameters else 0
-    if top < 0:
-        raise InvalidInput("classification must be 1 or more", f"outputs[{output.name}]", "INVALID_OUTPUT")
-    if output.name == PROBABILITIES and top:
-        count = min(top, len(labels))
-        _tensor(answer, PROBABILITIES, "BYTES", [len(rows), count], write_bytes(_classified(rows, labels, count)))
-    elif output.name == PROBABILITIES:
-        matrix = np.array([row.probabilities for row in rows], np.dtype("<f4")).reshape(len(rows), len(labels))
-        _tensor(answer, PROBABILITIES, "FP32", list(matrix.shape), matrix.tobytes())
-    elif output.name == LABEL:
+def _classified(outcome: Classification | Failure, position: int) -> Classification:
+    if isinstance(outcome, InvalidInput):
+        name = TEXT_PAIR if outcome.field.endswith(TEXT_PAIR) else TEXT
+        what = f"element {position} of input tensor {name!r}: {outcome.message}"
+        raise InvalidInput(what, f"inputs[{name}][{position}]", outcome.reason, **outcome.metadata)
+    if isinstance(outcome, Failure):
+        raise outcome
+    return outcome
+
+
+def _add(answer: pb.ModelInferResponse, output: Wanted, rows: Sequence[Classification], labels: Sequence[str]) -> None:
+    if output.name == LABEL:
         best = [row.labels[0].label.encode() for row in rows]
-        _tensor(answer, LABEL, "BYTES", [len(rows)], write_bytes(best))
+        _append(answer, LABEL, "BYTES", [len(rows)], write_bytes(best))
+    elif output.top:
+        count = min(output.top, len(labels))
+        _append(answer, PROBABILITIES, "BYTES", [len(rows), count], write_bytes(_best(rows, labels, count)))
     else:
-        known = " and ".join(OUTPUTS)
-        raise InvalidInput(f"there is no output {output.name[:64]!r}, only {known}", "outputs", "INVALID_OUTPUT")
+        probabilities = np.stack([row.probabilities for row in rows]).astype("<f4", copy=False)
+        _append(answer, PROBABILITIES, "FP32", list(probabilities.shape), probabilities.tobytes())
 
 
-def _classified(rows: Sequence[Classification], labels: list[str], count: int) -> list[bytes]:
+def _best(rows: Sequence[Classification], labels: Sequence[str], count: int) -> list[bytes]:
     """The best of each row as value:index:label."""
-    elements = []
-    for row in rows:
-        for index in np.argsort(-row.probabilities, kind="stable")[:count]:
-            elements.append(f"{row.probabilities[index]:f}:{index}:{labels[index]}".encode())
-    return elements
+    return [
+        f"{row.probabilities[index]:f}:{index}:{labels[index]}".encode()
+        for row in rows
+        for index in np.argsort(-row.probabilities, kind="stable")[:count]
+    ]
 
 
-def _tensor(answer: pb.ModelInferResponse, name: str, datatype: str, shape: list[int], raw: bytes) -> None:
+def _append(answer: pb.ModelInferResponse, name: str, datatype: str, shape: list[int], raw: bytes) -> None:
     answer.outputs.add(name=name, datatype=datatype, shape=shape)
     answer.raw_output_contents.append(raw)
 
 
-def metadata(model: LoadedModel, versions: list[int]) -> pb.ModelMetadataResponse:
-    """Inputs and outputs of a model. All inputs are listed; a request sends the text ones or the id ones."""
+def metadata(model: LoadedModel, versions: Sequence[int]) -> pb.ModelMetadataResponse:
+    """Inputs and outputs of a model; shapes are those of the configuration behind the batch.
+
+    A request may bring token ids instead of texts; they are no inputs here, since clients send all that are listed.
+    """
     tensor = pb.ModelMetadataResponse.TensorMetadata
-    texts = [TEXT, TEXT_PAIR] if model.manifest.pair else [TEXT]
     return pb.ModelMetadataResponse(
         name=model.name,
         versions=[str(version) for version in versions],
         platform=PLATFORM,
-        inputs=[tensor(name=name, datatype="BYTES", shape=[-1]) for name in texts],
+        inputs=[tensor(name=name, datatype="BYTES", shape=[-1, 1]) for name in _texts(model)],
         outputs=[
             tensor(name=PROBABILITIES, datatype="FP32", shape=[-1, len(model.manifest.labels)]),
             tensor(name=LABEL, datatype="BYTES", shape=[-1]),
@@ -88,27 +85,34 @@ def metadata(model: LoadedModel, versions: list[int]) -> pb.ModelMetadataRespons
         properties={
             "variant": model.variant.name,
             "max_length": str(model.manifest.max_length),
-            "alternative_inputs": ",".join((IDS, MASK, TYPES)),
+            "alternative_inputs": ",".join(TOKENS),
         },
     )
 
 
 def configuration(model: LoadedModel, max_rows: int) -> pb.ModelConfigResponse:
     """The configuration in Triton's words."""
-    texts = [TEXT, TEXT_PAIR] if model.manifest.pair else [TEXT]
+    labels = len(model.manifest.labels)
     return pb.ModelConfigResponse(
         config=pb.ModelConfig(
             name=model.name,
             platform=PLATFORM,
             backend="onnxruntime",
+            version_policy=pb.ModelVersionPolicy(specific=pb.ModelVersionPolicy.Specific(versions=[model.version])),
             max_batch_size=max_rows,
-            input=[pb.ModelInput(name=name, data_type=pb.TYPE_STRING, dims=[1]) for name in texts],
+            input=[pb.ModelInput(name=name, data_type=pb.TYPE_STRING, dims=[1]) for name in _texts(model)],
             output=[
-                pb.ModelOutput(name=PROBABILITIES, data_type=pb.TYPE_FP32, dims=[len(model.manifest.labels)]),
-                pb.ModelOutput(name=LABEL, data_type=pb.TYPE_STRING, dims=[1]),
+                pb.ModelOutput(name=PROBABILITIES, data_type=pb.TYPE_FP32, dims=[labels]),
+                # one element a row and no dimension more
+                pb.ModelOutput(name=LABEL, data_type=pb.TYPE_STRING, dims=[]),
             ],
+            dynamic_batching=pb.ModelDynamicBatching(),
         )
     )
+
+
+def _texts(model: LoadedModel) -> list[str]:
+    return [TEXT, TEXT_PAIR] if model.manifest.pair else [TEXT]
 
 
 def statistics(model: LoadedModel) -> pb.ModelStatistics:

@@ -1,12 +1,17 @@
-"""Picks a few texts of a run's test split to show: different labels, short enough to read, in every script there is."""
+"""Picks a few texts of a run's test split to show: different labels, every script there is, short enough to read."""
 
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 READABLE = range(12, 140)
+
+
+class NoSamples(Exception):
+    """The run has no test rows to show; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,26 +22,43 @@ class Sample:
     text_pair: str | None
     label: str
 
+    @property
+    def script(self) -> str:
+        """The script of the first letter: LATIN, CJK, HANGUL, ..."""
+        letter = next((each for each in self.text if each.isalpha()), "")
+        return unicodedata.name(letter, "").partition(" ")[0] if letter else ""
+
 
 def pick(file: Path, count: int) -> list[Sample]:
-    """Up to `count` rows of a test.jsonl, going round the labels and scripts."""
-    groups: dict[tuple[bool, str], list[Sample]] = {}
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            sample = Sample(row["text"], row.get("text_pair"), row["label"])
-            groups.setdefault((sample.text.isascii(), sample.label), []).append(sample)
-    for samples in groups.values():
-        samples.sort(key=lambda each: len(each.text) not in READABLE)
-    ascii_first = sorted(groups, key=lambda key: (key[1], not key[0]))
-    both = _alternate([key for key in ascii_first if key[0]], [key for key in ascii_first if not key[0]])
-    rounds = max((len(samples) for samples in groups.values()), default=0)
-    ordered = [groups[key][turn] for turn in range(rounds) for key in both if turn < len(groups[key])]
-    return ordered[:count]
+    """Up to `count` rows of a test.jsonl, going round the scripts and, within each, round the labels.
+
+    Raises NoSamples.
+    """
+    try:
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        samples = [Sample(row["text"], row.get("text_pair"), row["label"]) for row in rows]
+    except FileNotFoundError:
+        raise NoSamples(f"{file} is missing: train first, with `make run` or `python -m training fit`") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise NoSamples(f'{file}: not one {{"text", "label"}} a line ({error}); train again') from None
+    if not samples:
+        raise NoSamples(f"{file} is empty: train again with more rows")
+    # sorting is stable: readable ones first, otherwise as in the file
+    samples.sort(key=lambda sample: len(sample.text) not in READABLE)
+    scripts: dict[str, dict[str, list[Sample]]] = {}
+    for sample in samples:
+        scripts.setdefault(sample.script, {}).setdefault(sample.label, []).append(sample)
+    return _round([_round(_shifted(labels, turn)) for turn, labels in enumerate(scripts.values())])[:count]
 
 
-def _alternate(one: list[tuple[bool, str]], other: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
-    """One of each in turn, the second list shifted so that neighbours differ in label."""
-    shifted = other[len(other) // 2 :] + other[: len(other) // 2]
-    longer = max(len(one), len(shifted))
-    return [key for position in range(longer) for key in (*one[position:][:1], *shifted[position:][:1])]
+def _shifted(labels: dict[str, list[Sample]], turn: int) -> list[list[Sample]]:
+    """The lists of the labels, each script beginning with another one, so that neighbours differ in label."""
+    ordered = [labels[name] for name in sorted(labels)]
+    start = turn * max(1, len(ordered) // 2) % len(ordered)
+    return ordered[start:] + ordered[:start]
+
+
+def _round(lists: list[list[Sample]]) -> list[Sample]:
+    """The first of each list, then the second of each, and so on."""
+    longest = max(len(each) for each in lists)
+    return [each[turn] for turn in range(longest) for each in lists if turn < len(each)]

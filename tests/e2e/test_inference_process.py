@@ -30,7 +30,17 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(registry: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "services.inference", "--registry", str(registry), "--port", "0", "--metrics-port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "services.inference",
+        "--registry",
+        str(registry),
+        "--port",
+        "0",
+        "--metrics-port",
+        "0",
+    ]
     return subprocess.Popen([*command, *more], cwd=ROOT, stderr=subprocess.PIPE, text=True)
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,14 @@ def test_a_planted_import_breaks_its_contract(source_tree: Path, contract: str, 
 def test_every_contract_has_a_planted_violation() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert set(re.findall(r'^id = "(.*)"', text, re.MULTILINE)) == {contract for contract, _, _ in PLANTED}
+
+
+def test_every_module_of_the_service_is_either_a_wire_or_kept_from_protobuf() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    kept = set(next(each for each in contracts if each["id"] == "generated-code")["source_modules"])
+    modules = {f"services.inference.{path.stem}" for path in (ROOT / "services" / "inference").glob("*.py")}
+    free = {name for name in modules - kept if not name.endswith(("__init__", "__main__"))}
+    wires = {"wire", "servicer"} | {path.stem for path in (ROOT / "services" / "inference").glob("open_inference*.py")}
+    assert free == {f"services.inference.{name}" for name in wires}

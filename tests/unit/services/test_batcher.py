@@ -164,7 +164,9 @@ async def test_closing_fails_what_waits_and_refuses_what_comes() -> None:
     most=st.integers(1, 10),
     budget=st.integers(40, 200),
 )
-def test_a_batch_holds_the_oldest_and_keeps_the_budget(sizes: list[int], data: st.DataObject, most: int, budget: int) -> None:
+def test_a_batch_holds_the_oldest_and_keeps_the_budget(
+    sizes: list[int], data: st.DataObject, most: int, budget: int
+) -> None:
     must = data.draw(st.integers(0, len(sizes) - 1))
     first, last = best_range(sizes, must, most, Limits(budget, most, 1))
     assert first <= must <= last

@@ -1,0 +1,47 @@
+"""Answers of a stream: in the order of its requests, yet worked on together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+
+async def in_order(
+    requests: AsyncIterator[Request], answer: Callable[[Request], Awaitable[Response]], most: int
+) -> AsyncGenerator[Response]:
+    """Yields `answer(request)` of every request, in order, with up to `most` of them begun and not yet yielded.
+
+    So requests that a caller sends without waiting share batches, and a caller that does not read is not read from.
+    What is still being worked on is cancelled when the stream ends early. An error of `answer` ends the stream.
+    """
+    begun: asyncio.Queue[asyncio.Future[Response] | None] = asyncio.Queue()
+    free = asyncio.Semaphore(most)
+    working: set[asyncio.Future[Response]] = set()
+
+    async def begin() -> None:
+        try:
+            async for request in requests:
+                await free.acquire()
+                task = asyncio.ensure_future(answer(request))
+                working.add(task)
+                task.add_done_callback(working.discard)
+                begun.put_nowait(task)
+        finally:
+            begun.put_nowait(None)
+
+    reader = asyncio.create_task(begin())
+    try:
+        while (next_answer := await begun.get()) is not None:
+            response = await next_answer
+            free.release()
+            yield response
+        await reader
+    finally:
+        unfinished: list[asyncio.Future[Any]] = [reader, *working]
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
