@@ -54,7 +54,7 @@ def pick(file: Path, count: int) -> list[Sample]:
 def _shifted(labels: dict[str, list[Sample]], turn: int) -> list[list[Sample]]:
     """The lists of the labels, each script beginning with another one, so that neighbours differ in label."""
     ordered = [labels[name] for name in sorted(labels)]
-    start = turn * max(1, len(ordered) // 2) % len(ordered)
+    start = turn * ((len(ordered) + 1) // 2) % len(ordered)
     return ordered[start:] + ordered[:start]
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.fakes.tiny_bundle import publish_tiny
@@ -120,8 +121,7 @@ def test_a_server_that_ends_by_itself_is_an_error_with_its_log(
     serving: tuple[subprocess.Popen[str], int], folder: Path
 ) -> None:
     process, _ = serving
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8").split()
-    os.kill(int(children[0]), signal.SIGKILL)
+    psutil.Process(process.pid).children()[0].kill()
     assert process.wait(60) == 2
     assert process.stdout is not None
     output = process.stdout.read()
@@ -167,13 +167,12 @@ def test_another_ctrl_c_while_it_drains_ends_it_at_once(
     serving: tuple[subprocess.Popen[str], int], folder: Path
 ) -> None:
     process, port = serving
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8").split()
-    os.kill(int(children[0]), signal.SIGSTOP)  # a server that never finishes draining
+    psutil.Process(process.pid).children()[0].suspend()  # a server that never finishes draining
     process.send_signal(signal.SIGINT)
     assert process.stdout is not None
     while "draining" not in process.stdout.readline():
         pass
-    time.sleep(0.2)  # it must be waiting for its child by now; earlier, the signal would be lost in printing
+    time.sleep(0.2)  # by now it waits for its child
     process.send_signal(signal.SIGINT)
     assert process.wait(60) != 0
     assert not listens(port)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from services.clients import AsyncInferenceClient, Classified, InferenceClient, InvalidRequest, ItemError, NotFound
+from services.clients import (
+    AsyncInferenceClient,
+    Classified,
+    ClientTls,
+    InferenceClient,
+    InvalidRequest,
+    ItemError,
+    NotFound,
+    Unavailable,
+)
 from services.inference.settings import InferenceSettings
 from tests.fakes.running_server import running_server
 from tests.fakes.tiny_bundle import LABELS, publish_tiny
@@ -79,3 +90,45 @@ def test_no_texts_are_an_invalid_request(target: str) -> None:
         client.classify([], model="tiny")
     assert caught.value.details.reason == "NO_INPUTS"
     assert "inputs" in caught.value.details.violations
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> ClientTls:
+    """A certificate for 127.0.0.1 that is its own authority, for both sides."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed: TLS was not tried")
+    folder = tmp_path_factory.mktemp("tls")
+    names = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")]
+    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subprocess.run([*command, *names, *files], check=True, capture_output=True)
+    return ClientTls(folder / "certificate.pem", folder / "certificate.pem", folder / "key.pem")
+
+
+@pytest.fixture
+def tls_target(tmp_path: Path, certificate: ClientTls) -> Iterator[str]:
+    """A server that takes only callers with the certificate."""
+    publish_tiny(tmp_path)
+    settings = InferenceSettings(
+        registry=str(tmp_path),
+        port=0,
+        tls_certificate=certificate.certificate,
+        tls_key=certificate.key,
+        tls_client_ca=certificate.ca,
+    )
+    with running_server(settings) as address:
+        yield address
+
+
+async def test_both_clients_speak_mutual_tls(tls_target: str, certificate: ClientTls) -> None:
+    with InferenceClient(tls_target, tls=certificate) as client:
+        assert client.classify(["bank"]).model == "tiny"
+    async with AsyncInferenceClient(tls_target, tls=certificate) as client_of_loop:
+        assert (await client_of_loop.classify(["bank"])).model == "tiny"
+
+
+def test_a_caller_without_the_certificate_is_turned_away(tls_target: str, certificate: ClientTls) -> None:
+    for tls in (None, ClientTls(certificate.ca)):
+        with InferenceClient(tls_target, tls=tls) as client, pytest.raises(Unavailable):
+            client.classify(["bank"])
