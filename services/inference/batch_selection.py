@@ -14,8 +14,7 @@ class Limits:
     batch_texts: int
     queue_tokens: int
     run_cost_tokens: float = 6.0
-    """What one run costs besides its tokens, in tokens: about 6 on a CPU (0.85 ms against 0.15 ms a token, measured
-    with the 6-layer MiniLM in int8), hundreds on a GPU, where launching kernels dominates."""
+    """What one run costs besides its tokens, in tokens; see `run_cost`."""
 
 
 def best_range(sizes: list[int], must: int, most: int, limits: Limits) -> tuple[int, int]:

@@ -17,13 +17,12 @@ from services.inference.batch_selection import Limits
 from services.inference.batcher import Batcher
 from services.inference.postprocess import probabilities
 from services.inference.prediction import Encoded, Served
+from services.inference.run_cost import measured_run_cost
 from services.inference.session import BrokenModel, Sessions, open_sessions, run
 from services.inference.settings import InferenceSettings
 from services.inference.statistics import ModelStatistics
 from services.inference.tokenization import Tokenization
 from services.platform.metrics import Metrics
-
-CPU_RUN_COST_TOKENS, CUDA_RUN_COST_TOKENS = 6.0, 500.0
 
 log = structlog.get_logger()
 
@@ -66,7 +65,8 @@ def load(bundle: Bundle, settings: InferenceSettings, metrics: Metrics) -> Loade
     variant, sessions = _working_variant(bundle, golden, settings, metrics)
     statistics = ModelStatistics()
     computation = Computation(sessions, manifest)
-    run_cost = CUDA_RUN_COST_TOKENS if settings.device == "cuda" else CPU_RUN_COST_TOKENS
+    run_cost = measured_run_cost(sessions, manifest.pad_token_id, manifest.max_length)
+    log.info("run cost measured", model=manifest.name, version=manifest.version, tokens=round(run_cost, 1))
     limits = Limits(settings.batch_tokens, settings.batch_texts, settings.max_queue_tokens, run_cost)
     observer = ModelObserver(metrics, manifest, statistics)
     batcher = Batcher(computation, sessions.workers, sessions.wide is not None, limits, observer)
