@@ -18,7 +18,7 @@ from services.inference.prediction import (
     Timings,
 )
 from services.inference.settings import InferenceSettings
-from services.inference.validation import check_query, fault_of
+from services.inference.validation import check_query, check_reference, fault_of
 from services.platform.failures import Failure
 
 INLINE_BYTES = 4_096
@@ -35,6 +35,7 @@ class Pipeline:
     async def classify(self, query: Query) -> Prediction:
         """Classifies texts. Bad texts become outcomes; a Failure is raised for what concerns the whole call."""
         begun = time.perf_counter()
+        check_reference(query.model)
         model = self._models.get(query.model)
         check_query(query, self._settings)
         pair = model.manifest.pair

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from services.inference.prediction import Query, TextInput
+import re
+
+from export.manifest import NAME_PATTERN
+from services.inference.prediction import ModelReference, Query, TextInput
 from services.inference.settings import InferenceSettings
 from services.platform.failures import InvalidInput
+
+NAME = re.compile(NAME_PATTERN)
+
+
+def check_reference(reference: ModelReference) -> None:
+    """Raises InvalidInput for a name or label that no model can have, without repeating what may be very long."""
+    for field, value in (("model.name", reference.name), ("model.label", reference.label)):
+        if value and not NAME.fullmatch(value):
+            raise InvalidInput(
+                "not a name: use up to 64 lower case letters, digits, '.', '_' and '-'", field, "MALFORMED_NAME"
+            )
 
 
 def check_query(query: Query, settings: InferenceSettings) -> None:

@@ -126,6 +126,8 @@ def test_a_long_text_is_cut_and_says_so(stub: inference_pb2_grpc.InferenceServic
         (request("x", model=""), grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND", "name the model"),
         (request("x", version=9), grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND", "loaded: 1, 2"),
         (request("x", label="beta"), grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND", "labels: canary, stable"),
+        (request("x", model="x" * 9_000), grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_NAME", "not a name"),
+        (request("x", label="Not A Label"), grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_NAME", "not a name"),
         (request(), grpc.StatusCode.INVALID_ARGUMENT, "NO_INPUTS", "at least one text"),
         (request(*["x"] * 10_000), grpc.StatusCode.INVALID_ARGUMENT, "TOO_MANY_INPUTS", "more than 256"),
         (
