@@ -1,7 +1,7 @@
 """A lean closed-loop load generator: one thread, one selector, many callers over a few connections.
 
 Server and generator share the machine's cores, so whatever the generator burns is missing in the server's throughput.
-This one costs a fraction of a gRPC client (docs/decisions/0007-load-generator.md) and reports its own CPU time beside
+This one costs a fraction of a gRPC client (docs/decisions/0005-load-generator.md) and reports its own CPU time beside
 the result.
 """
 

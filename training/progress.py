@@ -67,6 +67,7 @@ class Steps:
         elapsed = now - begun
         left = f", {elapsed / done * (total - done):.0f} s left" if 0 < done < total and elapsed > 1 else ""
         self._console.print(f"{task}: {done:,} of {total:,}, {elapsed:.0f} s{left} {note}".rstrip(), highlight=False)
+        self._console.file.flush()
 
 
 @contextmanager
