@@ -34,8 +34,9 @@ def main(
 ) -> None:
     """Serve, send a few held-out texts through the client, print what came back, serve on until Ctrl-C."""
     console = Console(width=None if sys.stdout.isatty() else 140)
-    # whatever ends us must drain the child first, which no signal but ours reaches
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # whatever ends us must drain the child first, which no signal but ours reaches; a shell that starts us in the
+    # background would have us ignore SIGINT
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     server: InferenceProcess | None = None
     code = 0
