@@ -14,7 +14,9 @@ class Limits:
     batch_texts: int
     queue_tokens: int
     run_cost_tokens: float = 6.0
-    """What one run costs besides its tokens, in tokens; see `run_cost`."""
+    """What one run costs besides its tokens, in tokens; measured at load, see `host_costs`."""
+    wide_from_tokens: int | None = None
+    """A lone text of at least this length runs on all cores; None: never."""
 
 
 def best_range(sizes: list[int], must: int, most: int, limits: Limits) -> tuple[int, int]:

@@ -1,9 +1,9 @@
 """Forms batches while the sessions are busy, never by waiting.
 
 Workers pull: one that has finished takes its next batch itself, without waiting for the event loop. So no core idles while
-texts wait, padding is small, nobody starves (the oldest text is in the next batch), and a lone text is computed at once,
-on all cores. Expired and cancelled texts leave before they are computed. Each call settles exactly once: with all of its
-rows, with the failure of its batch, or with its caller's cancellation; always on the event loop's thread.
+texts wait, padding is small, nobody starves (the oldest text is in the next batch), and a lone text is computed at once, on
+all cores where that is sooner. Expired and cancelled texts leave before they are computed. Each call settles exactly once:
+with all of its rows, with the failure of its batch, or with its caller's cancellation; always on the event loop's thread.
 """
 
 from __future__ import annotations
@@ -38,11 +38,10 @@ class Observer(Protocol):
 class Batcher:
     """The queue and the workers of one model."""
 
-    def __init__(self, compute: Compute, workers: int, has_wide: bool, limits: Limits, observer: Observer) -> None:
+    def __init__(self, compute: Compute, workers: int, limits: Limits, observer: Observer) -> None:
         self._loop = asyncio.get_running_loop()
         self._limits = limits
         self._observer = observer
-        self._has_wide = has_wide
         self._drain_rate = DrainRate()
         self._scheduled = False
         # workers and the event loop share what follows
@@ -129,7 +128,9 @@ class Batcher:
             return None
         for item in items:
             item.call.queue_s = max(item.call.queue_s, now - item.since)
-        wide = self._has_wide and self._running == 0 and len(items) == 1 and not len(self._line)
+        alone = self._running == 0 and len(items) == 1 and not len(self._line)
+        wide_from = self._limits.wide_from_tokens
+        wide = alone and wide_from is not None and items[0].size >= wide_from
         self._running += 1
         self._wide_running = wide
         return Batch(items, wide)

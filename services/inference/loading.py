@@ -15,9 +15,9 @@ from export.golden import Golden
 from export.manifest import Manifest, Variant
 from services.inference.batch_selection import Limits
 from services.inference.batcher import Batcher
+from services.inference.host_costs import HostCosts, measure
 from services.inference.postprocess import probabilities
 from services.inference.prediction import Encoded, Served
-from services.inference.run_cost import measured_run_cost
 from services.inference.session import BrokenModel, Sessions, open_sessions, run
 from services.inference.settings import InferenceSettings
 from services.inference.statistics import ModelStatistics
@@ -65,13 +65,28 @@ def load(bundle: Bundle, settings: InferenceSettings, metrics: Metrics) -> Loade
     variant, sessions = _working_variant(bundle, golden, settings, metrics)
     statistics = ModelStatistics()
     computation = Computation(sessions, manifest)
-    run_cost = measured_run_cost(sessions, manifest.pad_token_id, manifest.max_length)
-    log.info("run cost measured", model=manifest.name, version=manifest.version, tokens=round(run_cost, 1))
-    limits = Limits(settings.batch_tokens, settings.batch_texts, settings.max_queue_tokens, run_cost)
+    limits = _limits(settings, measure(sessions, manifest.pad_token_id, manifest.max_length), manifest)
     observer = ModelObserver(metrics, manifest, statistics)
-    batcher = Batcher(computation, sessions.workers, sessions.wide is not None, limits, observer)
+    batcher = Batcher(computation, sessions.workers, limits, observer)
     served = Served(manifest.name, manifest.version, variant.name)
     return LoadedModel(manifest, variant, tokenization, batcher, statistics, served)
+
+
+def _limits(settings: InferenceSettings, costs: HostCosts, manifest: Manifest) -> Limits:
+    log.info(
+        "host measured",
+        model=manifest.name,
+        version=manifest.version,
+        run_cost_tokens=round(costs.run_cost_tokens, 1),
+        wide_from_tokens=costs.wide_from_tokens,
+    )
+    return Limits(
+        batch_tokens=settings.batch_tokens,
+        batch_texts=settings.batch_texts,
+        queue_tokens=settings.max_queue_tokens,
+        run_cost_tokens=costs.run_cost_tokens,
+        wide_from_tokens=costs.wide_from_tokens,
+    )
 
 
 def _working_variant(

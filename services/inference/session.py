@@ -2,8 +2,8 @@
 
 On a CPU there are two over the same file. The narrow one has no threads of its own: each worker runs it on its own
 thread, and since the weights belong to the session they are held once. The wide one spreads a single batch over all
-cores. Measured on 2 cores: under load narrow sessions do up to 1.3 times the work, for a lone text the wide one is 1.4
-to 1.8 times as fast.
+cores: better for a lone text unless it is short (`host_costs`). Measured on 2 cores: under load narrow sessions do up to
+1.3 times the work, for a lone text of 64 tokens and more the wide one is 1.2 to 1.8 times as fast.
 """
 
 from __future__ import annotations

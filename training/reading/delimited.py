@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from training.failures import UnreadableData
 from training.reading.encodings import decode
 from training.reading.table import Record, Table
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 MAX_FIELD_CHARACTERS = 10_000_000
 """Longest field; an unclosed quote would otherwise swallow the rest of the file into one."""
@@ -37,20 +41,25 @@ def read_delimited(path: Path, encoding: str | None) -> Table:
     return Table(str(path), columns, records, found)
 
 
-def _header(reader: Iterator[list[str]], path: Path) -> list[str]:
+def _header(reader: Reader, path: Path) -> list[str]:
+    """Column names: the first line that is not blank."""
     try:
-        columns = [name.strip() for name in next(reader)]
+        columns = [name.strip() for name in next(fields for fields in reader if fields)]
     except StopIteration:
         raise UnreadableData(
             f"{path} is empty: give it a header line such as text,label and one row for each text"
         ) from None
     except csv.Error as error:
-        raise UnreadableData(f"{path}, line 1: {_explain(error)}") from None
+        raise UnreadableData(f"{path}, line {reader.line_num}: {_explain(error)}") from None
     for position, name in enumerate(columns, start=1):
         if not name:
-            raise UnreadableData(f"{path}, line 1, column {position}: the column has no name; name it in the header")
+            raise UnreadableData(
+                f"{path}, line {reader.line_num}, column {position}: the column has no name; name it in the header"
+            )
         if columns.index(name) != position - 1:
-            raise UnreadableData(f"{path}, line 1, column {position}: a second column is named {name!r}; rename one")
+            raise UnreadableData(
+                f"{path}, line {reader.line_num}, column {position}: a second column is named {name!r}; rename one"
+            )
     return columns
 
 
@@ -68,7 +77,8 @@ def _record(fields: list[str], columns: list[str], line: int, path: Path) -> Rec
 
 def _delimiter(text: str) -> str:
     """Comma unless the header line has none and has semicolons or tabs."""
-    header = text.partition("\n")[0]
+    first = re.search(r"[^\r\n]+", text)
+    header = first.group() if first else ""
     if "," in header:
         return ","
     return max(";\t", key=header.count) if any(mark in header for mark in ";\t") else ","

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ def make(
     computation: FakeComputation, workers: int = 1, wide: bool = False, limits: Limits = LIMITS
 ) -> tuple[Batcher, FakeObserver]:
     observer = FakeObserver()
-    return Batcher(computation, workers, wide, limits, observer), observer
+    return Batcher(computation, workers, replace(limits, wide_from_tokens=4 if wide else None), observer), observer
 
 
 async def started(computation: FakeComputation) -> None:
@@ -55,6 +56,15 @@ async def test_a_lone_text_runs_wide_and_texts_under_load_run_narrow() -> None:
     await batcher.submit([encoded(2), encoded(3)], None)
     assert computation.wide[0] is True
     assert computation.wide[1:] == [False, False]
+    await batcher.close()
+
+
+async def test_a_lone_text_too_short_to_gain_stays_narrow() -> None:
+    computation = FakeComputation()
+    batcher, _ = make(computation, workers=2, wide=True)
+    await batcher.submit([encoded(1, 3)], None)
+    await batcher.submit([encoded(2, 4)], None)
+    assert computation.wide == [False, True]
     await batcher.close()
 
 

@@ -50,6 +50,11 @@ def test_tsv_jsonl_and_parquet_hold_the_same_rows(tmp_path: Path) -> None:
         assert [(e.text, e.label) for e in read(configured).examples] == expected
 
 
+def test_blank_lines_and_old_line_ends_before_the_header_are_passed_over(tmp_path: Path) -> None:
+    reading = read(write(tmp_path / "rows.csv", "\r\rtext;label\rone;a\r\rtwo;b\r"))
+    assert [(e.text, e.label, e.row) for e in reading.examples] == [("one", "a", 4), ("two", "b", 6)]
+
+
 def test_an_example_knows_its_line_also_behind_a_quoted_newline(tmp_path: Path) -> None:
     reading = read(write(tmp_path / "rows.csv", 'text,label\n"two\nlines",a\nthree,b\n'))
     assert [(e.text, e.row) for e in reading.examples] == [("two\nlines", 2), ("three", 4)]
@@ -65,6 +70,9 @@ def test_an_example_knows_its_line_also_behind_a_quoted_newline(tmp_path: Path) 
         ('text,label\na,b\n"open,c\nd,e\n', ["line 3", "never closed"]),
         ("text,text\na,b\n", ["line 1", "column 2", "second column"]),
         ("text,\na,b\n", ["line 1", "column 2", "no name"]),
+        ("\n\ntext,\na,b\n", ["line 3", "column 2", "no name"]),
+        ("\r\n\r\n", ["is empty"]),
+        ("\r\x01", ["has a header but no rows"]),
         (b"text,label\nab\0c,d\n", ["line 2", "character 3", "NUL"]),
         (b"text,label\ngood,x\nb\xe9d \xff,y\n", ["line 3", "0xe9", "not UTF-8"]),
         ("text,label\na,\nb,\n", ["empty in every row", "no labels"]),
@@ -160,8 +168,11 @@ def test_any_table_survives_a_round_trip(rows: list[tuple[str, str]], kind: str,
         assert [(e.text, e.label) for e in read(DataSettings(path=str(path))).examples] == rows
 
 
-@settings(max_examples=150, deadline=None)
-@given(data=st.binary(max_size=200), kind=st.sampled_from(["csv", "tsv", "jsonl", "parquet"]))
+@settings(max_examples=300, deadline=None)
+@given(
+    data=st.binary(max_size=200) | st.text('\r\n",;\tab\x01', max_size=60).map(str.encode),
+    kind=st.sampled_from(["csv", "tsv", "jsonl", "parquet"]),
+)
 def test_no_bytes_at_all_make_the_reader_fail_in_another_way(data: bytes, kind: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"rows.{kind}"
