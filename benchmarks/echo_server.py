@@ -17,17 +17,17 @@ KINDS: tuple[Kind, ...] = ("aio-bytes", "aio", "threads")
 THREADS = 16
 
 
-def reply(_request: pb.ClassifyRequest) -> pb.ClassifyResponse:
-    """The same answer to everything."""
+def reply(request: pb.ClassifyRequest) -> pb.ClassifyResponse:
+    """The same answer to every text."""
     classification = pb.Classification(labels=[pb.LabelScore(label="echo", probability=0.5)], token_count=12)
     return pb.ClassifyResponse(
-        results=[pb.ClassifyResult(classification=classification)],
+        results=[pb.ClassifyResult(classification=classification)] * len(request.inputs),
         model=pb.ModelInfo(name="echo", version=1, variant="none"),
         timings=pb.Timings(tokenization_us=80, queue_us=2_000, inference_us=5_000, total_us=7_300),
     )
 
 
-READY = reply(pb.ClassifyRequest()).SerializeToString()
+READY = reply(pb.ClassifyRequest(inputs=[pb.TextInput()])).SerializeToString()
 
 
 async def _answer(message: pb.ClassifyRequest, _context: Any) -> pb.ClassifyResponse:

@@ -17,7 +17,7 @@ NOISE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Figures of one number of callers. Latencies in milliseconds, CPU in seconds a text."""
+    """Figures of one number of callers. Latencies in milliseconds a call, CPU in seconds a text."""
 
     callers: int
     texts: int
@@ -57,18 +57,21 @@ class Level:
         return self.limit_cpu / (self.server_cpu + self.generator_cpu)
 
 
-def level(callers: int, windows: Sequence[Window], around: Sequence[Rate], wrong_answers: int) -> Level:
+def level(
+    callers: int, texts_per_call: int, windows: Sequence[Window], around: Sequence[Rate], wrong_answers: int
+) -> Level:
     """Sums up windows of one level; `around` are the limits before, between and after them."""
     done = [call for window in windows for call in window.completed]
-    texts = max(1, len(done))
-    rate = len(done) / sum(window.seconds for window in windows)
+    answered = len(done) * texts_per_call
+    texts = max(1, answered)
+    rate = answered / sum(window.seconds for window in windows)
     latencies = sorted((call.ended - call.began) * 1e3 for call in done)
     errors = Counter(str(call.status) for window in windows for call in window.calls if call.status)
     if wrong_answers:
         errors["wrong answer"] = wrong_answers
     return Level(
         callers=callers,
-        texts=len(done),
+        texts=answered,
         texts_per_second=rate,
         ratio=ratio(rate, [each.texts_per_second for each in around]),
         p50_ms=percentile(latencies, 0.50),
@@ -78,7 +81,8 @@ def level(callers: int, windows: Sequence[Window], around: Sequence[Rate], wrong
         generator_cpu=sum(window.end.generator_cpu - window.begin.generator_cpu for window in windows) / texts,
         limit_cpu=median(each.cpu_seconds for each in around),
         errors=dict(errors),
-        repeats=sum(len(window.calls) - len({call.item for call in window.calls}) for window in windows),
+        repeats=texts_per_call
+        * sum(len(window.calls) - len({call.item for call in window.calls}) for window in windows),
         limits=[each.texts_per_second for each in around],
         neighbours=max([window.neighbours for window in windows] + [each.neighbours for each in around]),
     )

@@ -34,6 +34,7 @@ class Report:
     variant: str
     texts: str
     distinct_texts: int
+    texts_per_call: int
     layout: str
     grid: dict[str, float]
     """Texts/s of every layout of the limit that was tried."""
@@ -71,7 +72,7 @@ def markdown(report: Report) -> str:
     host = report.host
     facts = {
         "model": f"{report.model} version {report.version}, variant {report.variant}",
-        "texts": f"{report.texts}, {report.distinct_texts} distinct",
+        "texts": f"{report.texts}, {report.distinct_texts} distinct, {report.texts_per_call} a call",
         "limit": f"{report.layout} (best of {len(report.grid)} layouts)",
         "answers": f"{report.agreement:.1%} of a sample as in process",
         "processor": f"{host.processor}, {host.cores} cores, {', '.join(host.instruction_sets)}",

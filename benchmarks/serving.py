@@ -29,6 +29,7 @@ def main(
         typer.Option(help="CSV or JSON lines with a column named text.", show_default="test split of the model's run"),
     ] = None,
     callers: Annotated[str, typer.Option(help="Levels of concurrency, comma-separated.")] = "1,8,32,128",
+    texts_per_call: Annotated[int, typer.Option(help="Texts that each call carries.", min=1)] = 1,
     seconds: Annotated[float, typer.Option(help="Measured seconds a level.", min=1.0)] = 8.0,
     out: Annotated[Path, typer.Option(help="Folder for the report and the server's log.")] = Path("build/bench"),
 ) -> None:
@@ -41,7 +42,7 @@ def main(
 
     source = texts or Path("runs") / model / "data" / "test.jsonl"
     try:
-        report = compare(registry, model, source, _levels(callers), seconds, out)
+        report = compare(registry, model, source, _levels(callers), texts_per_call, seconds, out)
     except (NoTexts, ServerFailed, ExportFailure) as error:
         sys.stderr.write(f"benchmark: {error}\n")
         raise typer.Exit(2) from None
@@ -50,12 +51,15 @@ def main(
     if caution := contention(report.levels, cores):
         print(caution)
     stem = source.stem if source.stem not in {"train", "test"} else source.resolve().parent.name
-    for path in write(report, out, f"serving-{model}-{stem}"):
+    calls = "" if texts_per_call == 1 else f"-{texts_per_call}-a-call"
+    for path in write(report, out, f"serving-{model}-{stem}{calls}"):
         print(path)
     raise typer.Exit(1 if any(level.errors for level in report.levels) else 0)
 
 
-def compare(registry: str, model: str, source: Path, callers: list[int], seconds: float, out: Path) -> Report:
+def compare(
+    registry: str, model: str, source: Path, callers: list[int], texts_per_call: int, seconds: float, out: Path
+) -> Report:
     """Runs the whole comparison. Raises NoTexts, ServerFailed or ExportFailure."""
     from benchmarks.comparison import Comparison
     from benchmarks.host import facts
@@ -65,13 +69,12 @@ def compare(registry: str, model: str, source: Path, callers: list[int], seconds
 
     host = facts()
     texts = read_texts(source)
-    requests = [request(model, text) for text in texts]
     port, log = free_port(), out / "server.log"
     with running(inference_command(registry, model, port, free_port()), port, log) as server:
-        version, variant = _identify(server, requests[0], log)
+        version, variant = _identify(server, request(model, texts[0]), log)
         bundle = Registry(registry).open(model, version)
         limit = _limit(bundle, variant)
-        comparison = Comparison(texts, requests, limit, server, bundle.manifest.labels)
+        comparison = Comparison(model, texts, texts_per_call, limit, server, bundle.manifest.labels)
         _tell("choosing the layout of the limit")
         comparison.prepare()
         levels = []
@@ -84,6 +87,7 @@ def compare(registry: str, model: str, source: Path, callers: list[int], seconds
         variant=variant,
         texts=source.name,
         distinct_texts=len(texts),
+        texts_per_call=texts_per_call,
         layout=str(limit.layout),
         grid={str(layout): rate for layout, rate in limit.grid.items()},
         agreement=comparison.agreement(),

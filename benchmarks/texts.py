@@ -47,3 +47,15 @@ class Deck:
         """The first `count` numbers of a fresh deal."""
         stream = self.deal()
         return [next(stream) for _ in range(count)]
+
+
+def grouped(count: int, size: int, seed: int = 20_240_601) -> list[list[int]]:
+    """The numbers 0 to `count` - 1 in random groups of exactly `size`; up to `size` - 1 of them are left over.
+
+    NoTexts when there are fewer than `size`.
+    """
+    if count < size:
+        raise NoTexts(f"{count} distinct texts are too few for calls of {size}: give a longer file (--texts)")
+    order = list(range(count))
+    random.Random(seed).shuffle(order)
+    return [order[start : start + size] for start in range(0, count - size + 1, size)]

@@ -49,9 +49,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield process
 
 
-def compare(server: ServerProcess, limit: FakeLimit, labels: list[str]) -> comparison.Comparison:
-    requests = [messages.request("echo", text) for text in TEXTS]
-    return comparison.Comparison(TEXTS, requests, limit, server, labels)  # type: ignore[arg-type]  # a fake
+def compare(
+    server: ServerProcess, limit: FakeLimit, labels: list[str], texts_per_call: int = 1
+) -> comparison.Comparison:
+    return comparison.Comparison("echo", TEXTS, texts_per_call, limit, server, labels)  # type: ignore[arg-type]  # a fake
 
 
 def test_a_level_stands_between_limits_measured_around_it(server: ServerProcess) -> None:
@@ -67,6 +68,15 @@ def test_a_level_stands_between_limits_measured_around_it(server: ServerProcess)
     assert course.agreement() == 1.0
 
 
+def test_calls_of_several_texts_count_as_that_many(server: ServerProcess) -> None:
+    course = compare(server, FakeLimit(best=0), ["echo", "other"], texts_per_call=4)
+    course.prepare()
+    found = course.level(2, 0.2)
+    assert found.errors == {}
+    assert found.texts % 4 == 0
+    assert course.agreement() == 1.0
+
+
 def test_labels_that_the_model_does_not_have_are_errors_and_others_disagree(server: ServerProcess) -> None:
     course = compare(server, FakeLimit(best=1), ["refund", "card"])
     course.prepare()
@@ -75,7 +85,7 @@ def test_labels_that_the_model_does_not_have_are_errors_and_others_disagree(serv
     assert course.agreement() == 0.0
 
 
-def test_a_reply_is_an_answer_only_with_one_label_for_one_text() -> None:
+def test_a_reply_is_an_answer_only_with_one_label_for_each_text() -> None:
     def call(*results: pb.ClassifyResult) -> Call:
         return Call(0, 0.0, 1.0, 0, pb.ClassifyResponse(results=results).SerializeToString())
 
@@ -83,7 +93,8 @@ def test_a_reply_is_an_answer_only_with_one_label_for_one_text() -> None:
         return pb.ClassifyResult(classification=pb.Classification(labels=labels))
 
     good = labelled(pb.LabelScore(label="a", probability=0.75))
-    assert messages.answer(call(good)) == messages.Answer("a", 0.75)
+    assert messages.answers(call(good), 1) == [messages.Answer("a", 0.75)]
+    assert messages.answers(call(good, good), 2) == [messages.Answer("a", 0.75)] * 2
     bad = [
         call(),
         call(good, good),
@@ -91,14 +102,18 @@ def test_a_reply_is_an_answer_only_with_one_label_for_one_text() -> None:
         call(labelled(pb.LabelScore(label="a"))),
         call(pb.ClassifyResult()),
     ]
-    assert [messages.answer(each) for each in bad] == [None] * 5
-    assert messages.wrong([call(good), *bad], ["a"]) == 5
-    assert messages.wrong([Call(0, 0.0, 1.0, 14, b"")], ["a"]) == 0, "failed calls are counted by status"
+    assert [messages.answers(each, 1) for each in bad] == [None] * 5
+    assert messages.answers(call(good, labelled()), 2) is None
+    assert messages.wrong([call(good), *bad], ["a"], 1) == 5
+    assert messages.wrong([call(good, labelled(pb.LabelScore(label="b", probability=1.0)))], ["a"], 2) == 1
+    assert messages.wrong([Call(0, 0.0, 1.0, 14, b"")], ["a"], 1) == 0, "failed calls are counted by status"
 
 
 def test_requests_carry_texts_and_pairs() -> None:
     request = pb.ClassifyRequest.FromString(messages.request("intents", ("问题", "答案")))
     assert (request.model.name, request.inputs[0].text, request.inputs[0].text_pair) == ("intents", "问题", "答案")
+    several = pb.ClassifyRequest.FromString(messages.request("intents", "x", "y"))
+    assert [each.text for each in several.inputs] == ["x", "y"]
     assert not pb.ClassifyRequest.FromString(messages.request("intents", "x")).inputs[0].HasField("text_pair")
 
 

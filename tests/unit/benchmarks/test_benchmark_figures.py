@@ -48,7 +48,7 @@ def test_a_level_sums_up_its_windows() -> None:
     first = [Call(number, 0.0, 0.001 * (number + 1), 0, b"") for number in range(10)]
     second = [Call(0, 5.0, 5.5, 8, b""), Call(1, 5.0, 5.2, 0, b""), Call(1, 5.0, 5.2, 0, b"")]
     around = [Rate(8.0, 0.04, 0.1), Rate(6.0, 0.05, 0.2), Rate(4.0, 0.06, 0.3)]
-    found = level(4, [window(first, 0.0, 1.0), window(second, 5.0, 2.0)], around, wrong_answers=1)
+    found = level(4, 1, [window(first, 0.0, 1.0), window(second, 5.0, 2.0)], around, wrong_answers=1)
     assert found.texts == 12
     assert found.texts_per_second == 3.0
     assert (found.ratio.value, found.ratio.low, found.ratio.high) == (0.5, 0.375, 0.75)
@@ -66,6 +66,6 @@ def test_a_level_sums_up_its_windows() -> None:
 
 
 def test_a_level_without_an_answer_is_reported_and_not_divided_by() -> None:
-    found = level(1, [window([Call(0, 0.0, 1.0, 14, b"")], 0.0, 1.0)], [Rate(10.0, 0.1, 0.0)], wrong_answers=0)
+    found = level(1, 1, [window([Call(0, 0.0, 1.0, 14, b"")], 0.0, 1.0)], [Rate(10.0, 0.1, 0.0)], wrong_answers=0)
     assert (found.texts, found.texts_per_second, found.errors) == (0, 0.0, {"14": 1})
     assert math.isnan(found.p50_ms)

@@ -18,7 +18,7 @@ LEVEL = Level(
 )  # fmt: skip
 HOST = Facts("A processor", ["avx2"], 2, 0.51, "Linux 6", {"python": "3.11", "grpcio": "1.85"}, "abc with changes")
 REPORT = Report(
-    model="intents", version=3, variant="int8-static", texts="rows.csv", distinct_texts=9_000,
+    model="intents", version=3, variant="int8-static", texts="rows.csv", distinct_texts=9_000, texts_per_call=1,
     layout="2 x 1 threads, batches of 8", grid={"2 x 1 threads, batches of 8": 574.0, "1 x 2 threads, batches of 8": 401.0},
     agreement=1.0, host=HOST, create_time="2026-01-01T00:00:00+00:00", levels=[LEVEL],
 )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.texts import Deck, NoTexts, read_texts
+from benchmarks.texts import Deck, NoTexts, grouped, read_texts
 
 
 def test_a_csv_gives_its_distinct_texts_in_order(tmp_path: Path) -> None:
@@ -48,3 +48,17 @@ def test_each_deal_is_another_order_and_each_deck_the_same() -> None:
     first, second = deck.hand(100), deck.hand(100)
     assert first != second
     assert [again.hand(100), again.hand(100)] == [first, second]
+
+
+@given(st.integers(1, 60), st.integers(1, 8))
+def test_groups_are_full_and_share_no_text(count: int, size: int) -> None:
+    if count < size:
+        with pytest.raises(NoTexts, match="--texts"):
+            grouped(count, size)
+        return
+    groups = grouped(count, size)
+    numbers = [number for group in groups for number in group]
+    assert {len(group) for group in groups} == {size}
+    assert len(groups) == count // size
+    assert len(set(numbers)) == len(numbers)
+    assert set(numbers) <= set(range(count))
