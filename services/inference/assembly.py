@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 
 import structlog
@@ -81,6 +82,9 @@ async def serve(settings: InferenceSettings) -> None:
     """Serves until SIGTERM or SIGINT, then drains."""
     begun = time.monotonic()
     server = await InferenceServer.start(settings)
+    # modules and models live until the end; looking through them in every full collection stopped all callers for 25 ms
+    gc.collect()
+    gc.freeze()
     log.info(
         "serving",
         host=settings.host,
