@@ -30,13 +30,13 @@ class Calls:
         self._running = 0
         self._draining = False
         self._idle = asyncio.Event()
+        self._idle.set()
 
     async def drain(self, timeout_s: float) -> None:
         """Refuses new calls with UNAVAILABLE and waits, within the timeout, until the running ones are answered."""
         self._draining = True
-        if self._running:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), timeout_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
 
     async def answer(
         self,
@@ -52,6 +52,7 @@ class Calls:
         remaining = context.time_remaining()
         deadline = None if remaining is None else asyncio.get_running_loop().time() + remaining
         self._running += 1
+        self._idle.clear()
         try:
             if self._draining:
                 raise Draining("the server is shutting down; try another one")
