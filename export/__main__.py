@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from export.failures import ExportFailure
+from export.failures import ExportFailure, MalformedBundle
 
 if TYPE_CHECKING:
     from export.manifest import Manifest
@@ -106,8 +106,12 @@ def list_models(registry: RegistryUrl = "models") -> None:
         for name in source.names():
             labels = source.labels(name)
             for version in source.versions(name):
-                manifest = source.manifest(name, version)
                 held = ", ".join(sorted(label for label, value in labels.items() if value == version))
+                try:
+                    manifest = source.manifest(name, version)
+                except MalformedBundle as error:
+                    table.add_row(name, str(version), held, f"[red]malformed[/] {escape(str(error))}")
+                    continue
                 accuracy = f"{100 * manifest.metrics['checkpoint']['accuracy']:.1f} %"
                 table.add_row(name, str(version), held, manifest.encoder, accuracy, manifest.create_time)
     console.print(

@@ -34,15 +34,20 @@ def open_bundle(path: Path) -> Bundle:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise MalformedBundle(f"{file}: cannot be read ({error}); publish the bundle again") from None
-    try:
-        manifest = Manifest.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the whole file"
-        raise MalformedBundle(f"{file}: {where}: {first['msg']}; publish the bundle again") from None
+    manifest = parse_manifest(text, str(file))
     for entry in manifest.files():
         check_file(path, entry)
     return Bundle(path, manifest)
+
+
+def parse_manifest(text: str | bytes, source: str) -> Manifest:
+    """Raises MalformedBundle naming `source` and the first wrong field."""
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole file"
+        raise MalformedBundle(f"{source}: {where}: {first['msg']}; publish the bundle again") from None
 
 
 def check_file(path: Path, entry: FileEntry) -> None:

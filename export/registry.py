@@ -23,7 +23,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import BaseModel, ConfigDict
 
-from export.bundle import MANIFEST, Bundle, open_bundle
+from export.bundle import MANIFEST, Bundle, open_bundle, parse_manifest
 from export.failures import ExportFailure, MalformedBundle, UnknownModel
 from export.manifest import NAME_PATTERN, Manifest
 
@@ -98,9 +98,9 @@ class Registry:
         return labels[wanted]
 
     def manifest(self, name: str, version: int) -> Manifest:
-        """The manifest alone, its files unchecked."""
-        text = self._fs.cat_file(f"{self._folder(name)}/{version}/{MANIFEST}")
-        return Manifest.model_validate_json(text)
+        """The manifest alone, its files unchecked. Raises MalformedBundle."""
+        path = f"{self._folder(name)}/{version}/{MANIFEST}"
+        return parse_manifest(self._fs.cat_file(path), path)
 
     def open(self, name: str, version: int) -> Bundle:
         """A verified bundle in a local folder, fetched first where the registry is remote. Raises MalformedBundle."""

@@ -16,7 +16,7 @@ def complete_run(run: RunDirectory) -> RunRecord:
     """The record of a complete run. Raises ExportFailure when it is not complete."""
     record = run.record()
     if record is None:
-        raise ExportFailure(f"{run.root} is not a complete run (no run.json): finish it with `python -m training fit`")
+        raise ExportFailure(f"{run.root} is not a complete run (no run.json, or one of another version of this program): finish it with `python -m training fit`")
     return record
 
 
@@ -31,9 +31,9 @@ def step_fingerprint(record: RunRecord, settings: ExportSettings) -> str:
 def published_version(registry: Registry, name: str, fingerprint: str) -> int | None:
     """The newest intact version with this fingerprint."""
     for version in reversed(registry.versions(name)):
-        if registry.manifest(name, version).export_fingerprint != fingerprint:
-            continue
         try:
+            if registry.manifest(name, version).export_fingerprint != fingerprint:
+                continue
             registry.open(name, version)
         except MalformedBundle:
             continue

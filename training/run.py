@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from training.dataset import Example, Split
 
@@ -64,10 +64,13 @@ class RunDirectory:
         self.record_path = root / "run.json"
 
     def record(self) -> RunRecord | None:
-        """The record of a complete run, or None when there is none (yet)."""
+        """The record of a complete run; None when there is none (yet), or one that another version of this program wrote."""
         if not self.record_path.is_file():
             return None
-        return RunRecord.model_validate_json(self.record_path.read_text(encoding="utf-8"))
+        try:
+            return RunRecord.model_validate_json(self.record_path.read_text(encoding="utf-8"))
+        except (ValidationError, UnicodeDecodeError):
+            return None
 
     def write_record(self, record: RunRecord) -> None:
         """Marks the run complete (write aside, fsync, rename)."""

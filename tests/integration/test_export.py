@@ -11,13 +11,13 @@ import torch
 from rich.console import Console
 
 from export.bundling import Exporter, export_run
-from export.failures import ParityNotProven
+from export.failures import ExportFailure, ParityNotProven
 from export.golden_check import golden_faults
 from export.graph import export_graph
 from export.measurement import Runner
 from export.quantization import FLOAT
 from export.registry import Registry
-from export.reuse import published_version, step_fingerprint
+from export.reuse import complete_run, published_version, step_fingerprint
 from export.rows import feed, tokenize
 from export.settings import ExportSettings, Gate
 from tests.fakes.tiny_encoder import toy_rows, write_rows, write_tiny_encoder
@@ -63,6 +63,14 @@ def test_training_leaves_a_complete_run(run: RunDirectory, record: RunRecord) ->
         assert (run.root / path).stat().st_size > 500
     assert list((run.trainer / "tensorboard").iterdir())
     assert not list(run.trainer.glob("checkpoint-*"))
+
+
+def test_a_record_of_another_version_of_the_program_counts_as_no_run(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.record_path.write_text('{"schema_version": 0}', encoding="utf-8")
+    assert run.record() is None
+    with pytest.raises(ExportFailure, match="not a complete run"):
+        complete_run(run)
 
 
 def test_the_graph_answers_like_the_checkpoint_also_with_holes_in_the_mask(run: RunDirectory, tmp_path: Path) -> None:

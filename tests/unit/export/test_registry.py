@@ -5,7 +5,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from export.__main__ import app
 from export.bundle import open_bundle
 from export.failures import ExportFailure, MalformedBundle, UnknownModel
 from export.manifest import Manifest
@@ -93,6 +95,18 @@ def test_a_damaged_bundle_is_refused_by_file(tmp_path: Path, damage: object, par
     damage(bundle.path)
     with pytest.raises(MalformedBundle, match=part):
         open_bundle(bundle.path)
+
+
+def test_a_manifest_that_cannot_be_read_is_named_and_hides_no_neighbour(tmp_path: Path) -> None:
+    publish_tiny(tmp_path, "news")
+    bad = publish_tiny(tmp_path, "news", label=None)
+    (bad.path / "manifest.json").write_text('{"schema_version": 99}', encoding="utf-8")
+    with pytest.raises(MalformedBundle, match=r"news/2/manifest.json: schema_version"):
+        Registry(str(tmp_path)).manifest("news", 2)
+    done = CliRunner().invoke(app, ["list", "--registry", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "stable" in done.output
+    assert "malformed" in done.output
 
 
 def test_a_bundle_moved_by_hand_is_refused(tmp_path: Path) -> None:
