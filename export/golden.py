@@ -6,6 +6,7 @@ must not serve.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class GoldenVariant(BaseModel):
-    """Expected logits [rows][labels] of one variant and how far an honest processor may be off."""
+    """Expected outputs [rows][elements, flattened] of one variant and how far an honest processor may be off."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,20 +37,19 @@ class Golden(BaseModel):
         """Parses golden.json. Raises ValueError when it is malformed."""
         return cls.model_validate_json(path.read_text(encoding="utf-8"))
 
-    def deviation(self, variant: str, logits: NDArray[np.float32]) -> str | None:
-        """What is wrong with the computed logits [rows, labels], or None when they are those expected."""
+    def deviation(self, variant: str, outputs: Sequence[NDArray[np.float32]]) -> str | None:
+        """What is wrong with the computed outputs, one array a row, or None when they are those expected."""
         expected = self.variants[variant]
-        wanted = np.array(expected.logits, np.float32)
-        if logits.shape != wanted.shape:
-            return f"logits have shape {list(logits.shape)} instead of {list(wanted.shape)}"
-        if not np.isfinite(logits).all():
-            return "a logit is not finite"
-        difference = float(np.abs(logits - wanted).max())
-        return (
-            None
-            if difference <= expected.tolerance
-            else f"logits are off by {difference:.3g} (allowed {expected.tolerance:.3g})"
-        )
+        worst = 0.0
+        for computed, wanted in zip(outputs, expected.logits, strict=True):
+            if computed.size != len(wanted):
+                return f"{computed.size} outputs for a row instead of {len(wanted)}"
+            if not np.isfinite(computed).all():
+                return "an output is not finite"
+            worst = max(worst, float(np.abs(computed.ravel() - np.array(wanted, np.float32)).max()))
+        if worst <= expected.tolerance:
+            return None
+        return f"outputs are off by {worst:.3g} (allowed {expected.tolerance:.3g})"
 
 
 def tolerance(precision: str, logits: NDArray[np.float32]) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from export.bundle import Bundle
 from export.golden import Golden
 from export.measurement import Runner
@@ -17,7 +15,7 @@ def golden_faults(bundle: Bundle) -> dict[str, str]:
     faults = {}
     for variant in bundle.manifest.variants:
         runner = Runner(bundle.file(variant.file), bundle.manifest.pad_token_id)
-        logits = np.concatenate([runner.run(feed([row], runner.names, bundle.manifest.pad_token_id)) for row in rows])
-        if fault := golden.deviation(variant.name, logits):
+        outputs = [runner.run(feed([row], runner.names, bundle.manifest.pad_token_id))[0] for row in rows]
+        if fault := golden.deviation(variant.name, outputs):
             faults[variant.name] = fault
     return faults

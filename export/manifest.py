@@ -5,7 +5,7 @@ A bundle is a directory `<registry>/<name>/<version>/`:
     manifest.json       this contract
     tokenizer.json      Hugging Face tokenizers file
     <variant>.onnx      one file a variant; inputs input_ids, attention_mask[, token_type_ids] int64 [batch, sequence],
-                        output logits float32 [batch, labels]
+                        one output, see `Task`
     README.md           the model card
     golden.json         a few texts with the logits expected of each variant
 """
@@ -20,6 +20,18 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """Model and label names: lower case, digits, dot, underscore, hyphen; they are directory and metric names too."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+Task = Literal["single_label_classification", "embedding", "pair_scoring", "token_classification"]
+"""What a model does, and what its graph's output is:
+
+single_label_classification    logits     float32 [batch, labels]
+embedding                      embedding  float32 [batch, width], pooled, not normalised
+pair_scoring                   logits     float32 [batch, 1], of (query, candidate); relevance is their sigmoid
+token_classification           logits     float32 [batch, sequence, labels]
+"""
+
+LEAST_LABELS = {"single_label_classification": 2, "embedding": 0, "pair_scoring": 0, "token_classification": 1}
 
 
 class Contract(BaseModel):
@@ -96,9 +108,11 @@ class Manifest(Contract):
     schema_version: Literal[1] = 1
     name: str = Field(pattern=NAME_PATTERN)
     version: int = Field(ge=1)
-    task: Literal["single_label_classification"]
-    labels: list[str] = Field(min_length=2)
-    """Output order of the logits."""
+    task: Task
+    labels: list[str]
+    """Output order of the logits; empty for embedding and pair scoring. BIO labels for token classification."""
+    width: int | None = Field(default=None, ge=1)
+    """Elements of a vector; embedding alone has one."""
     pair: bool
     max_length: int = Field(ge=8, le=8192)
     """Tokens the model reads, special tokens included."""
@@ -108,7 +122,8 @@ class Manifest(Contract):
     model_card: FileEntry
     variants: list[Variant] = Field(min_length=1)
     """Preferred first; only variants whose parity passed."""
-    calibration: Calibration
+    calibration: Calibration | None
+    """None where the task gives no probabilities."""
     metrics: dict[str, dict[str, float]]
     """Variant name, or "checkpoint" -> metric -> value on the test split."""
     encoder: str
@@ -121,6 +136,10 @@ class Manifest(Contract):
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
+        if len(self.labels) < LEAST_LABELS[self.task]:
+            raise ValueError(f"{self.task} needs at least {LEAST_LABELS[self.task]} labels")
+        if (self.width is None) is (self.task == "embedding"):
+            raise ValueError("width is the number of a vector's elements: embedding needs it, nothing else has it")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must be unique")
         names = [variant.name for variant in self.variants]
@@ -130,6 +149,11 @@ class Manifest(Contract):
         if unproven:
             raise ValueError(f"variants without a passed parity proof: {', '.join(unproven)}")
         return self
+
+    @property
+    def temperature(self) -> float:
+        """Of the calibration; 1 without one."""
+        return self.calibration.temperature if self.calibration is not None else 1.0
 
     def files(self) -> list[FileEntry]:
         """Every file that must be present and intact."""

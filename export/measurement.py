@@ -37,6 +37,7 @@ class Runner:
         self._session = open_session(path, threads)
         self._pad = pad
         self.names = {node.name for node in self._session.get_inputs()}
+        self._output = self._session.get_outputs()[0].name
 
     def logits(self, rows: Sequence[Row], order: Sequence[int], batch: int) -> NDArray[np.float32]:
         """Logits float32 [rows, labels] in the rows' order, computed in batches taken along `order`."""
@@ -54,9 +55,9 @@ class Runner:
             yield positions, self.run(feed([rows[p] for p in positions], self.names, self._pad))
 
     def run(self, inputs: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
-        """Logits of one prepared batch."""
+        """The graph's one output, for one prepared batch."""
         known = {name: value for name, value in inputs.items() if name in self.names}
-        result: NDArray[np.float32] = self._session.run(["logits"], known)[0]
+        result: NDArray[np.float32] = self._session.run([self._output], known)[0]
         return result
 
     def texts_per_second(self, rows: Sequence[Row]) -> float:

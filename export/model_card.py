@@ -18,9 +18,7 @@ A classifier of {"pairs of texts" if manifest.pair else "texts"} with {len(manif
 
 - Encoder: `{manifest.encoder}`, fine-tuned; reads at most {manifest.max_length} tokens.
 - Test split: accuracy {checkpoint["accuracy"]:.3f}, macro F1 {checkpoint["macro_f1"]:.3f}.
-- Probabilities are calibrated with temperature {manifest.calibration.temperature:.3f}: expected calibration error
-  {manifest.calibration.error_before:.3f} before, {manifest.calibration.error_after:.3f} after (test split).
-
+{_calibration(manifest)}
 ## Variants
 
 Compared with the PyTorch checkpoint on {manifest.variants[0].parity.rows} validation rows. "Flips" are labels that change when
@@ -42,6 +40,16 @@ the training rows.
 - Training data fingerprint: `{manifest.data_fingerprint}`
 - Made {manifest.create_time} with {libraries}
 """
+
+
+def _calibration(manifest: Manifest) -> str:
+    if manifest.calibration is None:
+        return ""
+    fitted = manifest.calibration
+    return (
+        f"- Probabilities are calibrated with temperature {fitted.temperature:.3f}: expected calibration error\n"
+        f"  {fitted.error_before:.3f} before, {fitted.error_after:.3f} after (test split).\n"
+    )
 
 
 def _row(manifest: Manifest, name: str) -> str:

@@ -16,7 +16,10 @@ def complete_run(run: RunDirectory) -> RunRecord:
     """The record of a complete run. Raises ExportFailure when it is not complete."""
     record = run.record()
     if record is None:
-        raise ExportFailure(f"{run.root} is not a complete run (no run.json, or one of another version of this program): finish it with `python -m training fit`")
+        raise ExportFailure(
+            f"{run.root} is not a complete run (no run.json, or one of another version of this program): finish it with "
+            "`python -m training fit`"
+        )
     return record
 
 

@@ -12,6 +12,7 @@ from services.inference import open_inference, servicer
 from services.inference.calls import Calls
 from services.inference.models import Models, load_models
 from services.inference.pipeline import Pipeline
+from services.inference.scheduling.scheduler import Scheduler
 from services.inference.session import preload_cuda
 from services.inference.settings import InferenceSettings
 from services.platform.lifecycle import stop_signal
@@ -27,8 +28,11 @@ log = structlog.get_logger()
 class InferenceServer:
     """A running server. `port` and `metrics_port` are those it listens on."""
 
-    def __init__(self, server: Server, calls: Calls, models: Models, port: int, metrics_port: int) -> None:
+    def __init__(
+        self, server: Server, calls: Calls, models: Models, scheduler: Scheduler, port: int, metrics_port: int
+    ) -> None:
         self.models = models
+        self.scheduler = scheduler
         self.port = port
         self.metrics_port = metrics_port
         self._server = server
@@ -48,7 +52,8 @@ class InferenceServer:
         if settings.tls_certificate is not None and settings.tls_key is not None:
             tls = TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
         port = server.listen(settings.host, settings.port, tls)
-        models = load_models(settings, metrics)
+        scheduler = Scheduler(settings.workers)
+        models = load_models(settings, scheduler, metrics)
         pipeline = Pipeline(models, settings)
         calls = Calls(metrics)
         services = [
@@ -57,7 +62,7 @@ class InferenceServer:
         ]
         metrics_port = _serve_metrics(metrics, settings) if serve_metrics else 0
         await server.start(services)
-        return cls(server, calls, models, port, metrics_port)
+        return cls(server, calls, models, scheduler, port, metrics_port)
 
     async def stop(self, drain_timeout_s: float) -> None:
         """Drains: health first, then no new calls, then the running ones; at last the models' workers."""
@@ -66,7 +71,7 @@ class InferenceServer:
         # callers who have not heard yet are answered UNAVAILABLE, which a retry mends; a closed port cancels them
         await asyncio.sleep(LINGER_S)
         await self._server.stop(GRACE_S)
-        await self.models.close()
+        await self.scheduler.close()
 
 
 def _serve_metrics(metrics: Metrics, settings: InferenceSettings) -> int:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime
 
+from export.manifest import Manifest
+from services.inference.computation import output_of
 from services.inference.prediction import Encoded
 from services.inference.session import Sessions, run
 
@@ -33,39 +35,45 @@ class HostCosts:
     """Shortest lone text, in tokens, that the wide session computes sooner; None where it never does, or is not there."""
 
 
-def measure(sessions: Sessions, pad: int, max_length: int) -> HostCosts:
+def measure(sessions: Sessions, manifest: Manifest) -> HostCosts:
     """Times runs of dummy rows; takes some tenths of a second."""
-    return HostCosts(_run_cost(sessions, pad, max_length), _wide_from(sessions, pad, max_length))
+    clock = Stopwatch(sessions, manifest.pad_token_id, output_of(manifest.task))
+    return HostCosts(_run_cost(clock, manifest.max_length), _wide_from(clock, manifest.max_length))
 
 
-def _run_cost(sessions: Sessions, pad: int, max_length: int) -> float:
+def _run_cost(clock: Stopwatch, max_length: int) -> float:
     length = min(TOKENS, max_length)
-    one, many = (_seconds(sessions, sessions.narrow, rows, length, pad) for rows in (1, ROWS))
+    one, many = (clock.seconds(clock.sessions.narrow, rows, length) for rows in (1, ROWS))
     per_token = (many - one) / ((ROWS - 1) * length)
     if per_token <= 0:
         return MOST
     return min(MOST, max(LEAST, one / per_token - length))
 
 
-def _wide_from(sessions: Sessions, pad: int, max_length: int) -> int | None:
+def _wide_from(clock: Stopwatch, max_length: int) -> int | None:
     """Walks down from the longest, so that one lucky short run decides nothing."""
-    shortest = None
+    narrow, wide, shortest = clock.sessions.narrow, clock.sessions.wide, None
     for length in reversed([each for each in WIDE_LENGTHS if each <= max_length] or [max_length]):
-        if sessions.wide is None or (
-            _seconds(sessions, sessions.wide, 1, length, pad) >= _seconds(sessions, sessions.narrow, 1, length, pad)
-        ):
+        if wide is None or clock.seconds(wide, 1, length) >= clock.seconds(narrow, 1, length):
             break
         shortest = length
     return shortest
 
 
-def _seconds(sessions: Sessions, session: onnxruntime.InferenceSession, rows: int, length: int, pad: int) -> float:
-    """Median of some runs; the first is not counted, it plans memory for the shape."""
-    ids = np.zeros(length, np.int64)
-    batch = [Encoded(ids, ids, truncated=False)] * rows
-    times = []
-    for _ in range(REPEATS):
-        begun = time.perf_counter()
-        run(session, batch, sessions.inputs, pad)
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times[1:])
+@dataclass(frozen=True, slots=True)
+class Stopwatch:
+    """Times sessions on dummy rows."""
+
+    sessions: Sessions
+    pad: int
+    output: str
+
+    def seconds(self, session: onnxruntime.InferenceSession, rows: int, length: int) -> float:
+        """Median of some runs; the first is not counted, it plans memory for the shape."""
+        batch = [Encoded(np.zeros(length, np.int64))] * rows
+        times = []
+        for _ in range(REPEATS):
+            begun = time.perf_counter()
+            run(session, batch, self.sessions.inputs, self.pad, self.output)
+            times.append(time.perf_counter() - begun)
+        return statistics.median(times[1:])

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from export.bundle import Bundle
 from export.failures import MalformedBundle
 from export.golden import Golden
 from export.manifest import Manifest, Variant
-from services.inference.batch_selection import Limits
-from services.inference.batcher import Batcher
+from services.inference.computation import Computation, output_of
 from services.inference.host_costs import HostCosts, measure
-from services.inference.postprocess import probabilities
 from services.inference.prediction import Encoded, Served
+from services.inference.response_cache import ResponseCache
+from services.inference.scheduling.batch_selection import Limits
+from services.inference.scheduling.lane import Lane
+from services.inference.scheduling.scheduler import Scheduler
 from services.inference.session import BrokenModel, Sessions, open_sessions, run
 from services.inference.settings import InferenceSettings
 from services.inference.statistics import ModelStatistics
@@ -34,9 +34,11 @@ class LoadedModel:
     manifest: Manifest
     variant: Variant
     tokenization: Tokenization
-    batcher: Batcher
+    lane: Lane
     statistics: ModelStatistics
     served: Served
+    temperature: float
+    cache: ResponseCache | None
 
     @property
     def name(self) -> str:
@@ -49,7 +51,7 @@ class LoadedModel:
         return self.manifest.version
 
 
-def load(bundle: Bundle, settings: InferenceSettings, metrics: Metrics) -> LoadedModel:
+def load(bundle: Bundle, settings: InferenceSettings, scheduler: Scheduler, metrics: Metrics) -> LoadedModel:
     """Loads and warms a bundle. Raises MalformedBundle when no variant works here, DeviceUnavailable for CUDA."""
     manifest = bundle.manifest
     if manifest.max_length > settings.batch_tokens:
@@ -65,11 +67,12 @@ def load(bundle: Bundle, settings: InferenceSettings, metrics: Metrics) -> Loade
     variant, sessions = _working_variant(bundle, golden, settings, metrics)
     statistics = ModelStatistics()
     computation = Computation(sessions, manifest)
-    limits = _limits(settings, measure(sessions, manifest.pad_token_id, manifest.max_length), manifest)
+    limits = _limits(settings, measure(sessions, manifest), manifest)
     observer = ModelObserver(metrics, manifest, statistics)
-    batcher = Batcher(computation, sessions.workers, limits, observer)
+    lane = scheduler.lane(computation, limits, observer)
     served = Served(manifest.name, manifest.version, variant.name)
-    return LoadedModel(manifest, variant, tokenization, batcher, statistics, served)
+    cache = ResponseCache(settings.cache_bytes) if settings.cache_bytes else None
+    return LoadedModel(manifest, variant, tokenization, lane, statistics, served, manifest.temperature, cache)
 
 
 def _limits(settings: InferenceSettings, costs: HostCosts, manifest: Manifest) -> Limits:
@@ -84,6 +87,7 @@ def _limits(settings: InferenceSettings, costs: HostCosts, manifest: Manifest) -
         batch_tokens=settings.batch_tokens,
         batch_texts=settings.batch_texts,
         queue_tokens=settings.max_queue_tokens,
+        queue_s=settings.max_queue_s,
         run_cost_tokens=costs.run_cost_tokens,
         wide_from_tokens=costs.wide_from_tokens,
     )
@@ -95,7 +99,7 @@ def _working_variant(
     """The first variant, in the manifest's order, that is meant for the device and gives its golden answers here."""
     manifest = bundle.manifest
     rows = [
-        Encoded(np.array(ids, np.int64), np.array(types, np.int64), truncated=False)
+        Encoded(np.array(ids, np.int64), np.array(types, np.int64))
         for ids, types in zip(golden.input_ids, golden.token_type_ids, strict=True)
     ]
     faults = []
@@ -104,7 +108,7 @@ def _working_variant(
             continue
         try:
             sessions = open_sessions(bundle.file(variant.file), settings.device, settings.cores)
-            fault = _golden_fault(sessions, variant, golden, rows, manifest.pad_token_id)
+            fault = _golden_fault(sessions, variant, golden, rows, manifest)
         except BrokenModel as error:
             fault = str(error)
         if fault is None:
@@ -116,31 +120,20 @@ def _working_variant(
     raise MalformedBundle(f"{bundle.path}: no variant works on this host ({why}); export the model again")
 
 
-def _golden_fault(sessions: Sessions, variant: Variant, golden: Golden, rows: list[Encoded], pad: int) -> str | None:
+def _golden_fault(
+    sessions: Sessions, variant: Variant, golden: Golden, rows: list[Encoded], manifest: Manifest
+) -> str | None:
     """Computes the golden rows with every session, which warms them too."""
+    output = output_of(manifest.task)
     for session in filter(None, (sessions.narrow, sessions.wide)):
-        logits = np.concatenate([run(session, [row], sessions.inputs, pad) for row in rows])
-        if fault := golden.deviation(variant.name, logits):
+        outputs = [run(session, [row], sessions.inputs, manifest.pad_token_id, output)[0] for row in rows]
+        if fault := golden.deviation(variant.name, outputs):
             return fault
     return None
 
 
-class Computation:
-    """What workers do with a batch: run, then softmax. Thread-safe."""
-
-    def __init__(self, sessions: Sessions, manifest: Manifest) -> None:
-        self._sessions = sessions
-        self._pad = manifest.pad_token_id
-        self._temperature = manifest.calibration.temperature
-
-    def __call__(self, rows: list[Encoded], wide: bool) -> NDArray[np.float32]:
-        """Calibrated probabilities float32 [rows, labels]."""
-        session = self._sessions.wide if wide and self._sessions.wide is not None else self._sessions.narrow
-        return probabilities(run(session, rows, self._sessions.inputs, self._pad), self._temperature)
-
-
 class ModelObserver:
-    """Turns what the batcher does into metrics and statistics; label lookups are done once."""
+    """Turns what the lane does into metrics and statistics; label lookups are done once."""
 
     def __init__(self, metrics: Metrics, manifest: Manifest, statistics: ModelStatistics) -> None:
         self._labels = (manifest.name, str(manifest.version))
@@ -169,12 +162,10 @@ class ModelObserver:
         self._seconds[wide].observe(seconds)
         self._statistics.batch_done(rows, seconds)
 
+    def coalesced(self, texts: int) -> None:
+        """Texts that joined equal ones in flight."""
+        self._metrics.coalesced.labels(*self._labels).inc(texts)
+
     def dropped(self, texts: int, reason: str) -> None:
         """Texts that left before compute."""
         self._metrics.dropped.labels(*self._labels, reason).inc(texts)
-
-
-async def close(model: LoadedModel) -> None:
-    """Stops the model's workers."""
-    await model.batcher.close()
-    await asyncio.sleep(0)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import structlog
 
 from export.failures import ExportFailure
 from export.registry import Registry
-from services.inference.loading import LoadedModel, close, load
+from services.inference.loading import LoadedModel, load
 from services.inference.prediction import ModelReference
+from services.inference.scheduling.scheduler import Scheduler
 from services.inference.settings import InferenceSettings
 from services.platform.failures import ModelNotFound
 from services.platform.metrics import Metrics
@@ -34,6 +38,11 @@ class Models:
 
     def _servable(self, labels: dict[str, dict[str, int]]) -> list[str]:
         return [name for name, versions in self._by_name.items() if labels.get(name, {}).get(STABLE) in versions]
+
+    @contextmanager
+    def use(self, reference: ModelReference, routing_key: str = "") -> Iterator[LoadedModel]:
+        """The loaded version that a reference means, which stays loaded for the length of the block."""
+        yield self.get(reference)
 
     def get(self, reference: ModelReference) -> LoadedModel:
         """The loaded version that a reference means. Raises ModelNotFound, saying what is loaded."""
@@ -73,16 +82,11 @@ class Models:
         versions = self._by_name.get(name, {})
         return {label: version for label, version in self._labels.get(name, {}).items() if version in versions}
 
-    async def close(self) -> None:
-        """Stops every model's workers."""
-        for model in self.loaded():
-            await close(model)
-
     def _listed(self) -> str:
         return ", ".join(repr(name) for name in sorted(self._by_name)) or "none"
 
 
-def load_models(settings: InferenceSettings, metrics: Metrics) -> Models:
+def load_models(settings: InferenceSettings, scheduler: Scheduler, metrics: Metrics) -> Models:
     """Loads what the settings name. A bundle that cannot be loaded is left out with a log line.
 
     Raises NothingLoaded when none could be.
@@ -93,7 +97,7 @@ def load_models(settings: InferenceSettings, metrics: Metrics) -> Models:
     labels: dict[str, dict[str, int]] = {}
     for name, version in _wanted(registry, settings.models, labels, refused):
         try:
-            model = load(registry.open(name, version), settings, metrics)
+            model = load(registry.open(name, version), settings, scheduler, metrics)
         except ExportFailure as error:
             refused[name] = str(error)
             log.error("model not loaded", model=name, version=version, why=str(error))

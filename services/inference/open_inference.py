@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -17,11 +17,10 @@ from services.inference.calls import Calls
 from services.inference.loading import LoadedModel
 from services.inference.models import Models
 from services.inference.open_inference_requests import deadline_of, inputs_of, outputs_of, reference_of
-from services.inference.open_inference_stream import in_order
 from services.inference.pipeline import Pipeline
-from services.inference.prediction import Query
+from services.inference.prediction import PLAIN, ClassifyQuery
 from services.inference.settings import InferenceSettings
-from services.platform.correlation import KEY, correlation_id
+from services.inference.tasks.classification import TASKS, classification, classify
 from services.platform.failures import Failure, ModelNotFound
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
@@ -118,22 +117,19 @@ class OpenInferenceServicer(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
         self, request_iterator: AsyncIterator[pb.ModelInferRequest], context: Context
     ) -> AsyncIterator[pb.ModelStreamInferResponse]:
         """See the contract."""
-        correlation = correlation_id(context.invocation_metadata())
-        context.set_trailing_metadata(((KEY, correlation),))
-        remaining = context.time_remaining()
-        deadline = None if remaining is None else asyncio.get_running_loop().time() + remaining
 
-        async def answer(request: pb.ModelInferRequest) -> pb.ModelStreamInferResponse:
-            work = self._infer(request, deadline)
-            outcome = await self._calls.attempt("ModelStreamInfer", request.model_name, correlation, work)
-            if isinstance(outcome, Failure):
-                failed = pb.ModelInferResponse(id=request.id, model_name=request.model_name)
-                return pb.ModelStreamInferResponse(error_message=outcome.message, infer_response=failed)
-            return pb.ModelStreamInferResponse(infer_response=outcome)
+        async def answer(request: pb.ModelInferRequest, deadline: float | None) -> pb.ModelStreamInferResponse:
+            return pb.ModelStreamInferResponse(infer_response=await self._infer(request, deadline))
 
-        async with aclosing(in_order(request_iterator, answer, STREAM_WINDOW)) as responses:
-            async for response in responses:
-                yield response
+        def failed(request: pb.ModelInferRequest, failure: Failure) -> pb.ModelStreamInferResponse:
+            response = pb.ModelInferResponse(id=request.id, model_name=request.model_name)
+            return pb.ModelStreamInferResponse(error_message=failure.message, infer_response=response)
+
+        stream = self._calls.stream(
+            "ModelStreamInfer", context, request_iterator, answer, failed, _model_name, STREAM_WINDOW
+        )
+        async for response in stream:
+            yield response
 
     async def _infer(self, request: pb.ModelInferRequest, deadline: float | None) -> pb.ModelInferResponse:
         reference = reference_of(request.model_name, request.model_version)
@@ -141,14 +137,20 @@ class OpenInferenceServicer(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
         outputs = outputs_of(request)
         inputs = inputs_of(request, model, self._settings.max_texts_per_call)
         deadline = deadline_of(request, deadline, asyncio.get_running_loop().time())
+        query = ClassifyQuery(reference, deadline, PLAIN, inputs.texts)
         if inputs.texts:
-            prediction = await self._pipeline.classify(Query(reference, inputs.texts, 1, deadline))
+            prediction = await classify(self._pipeline, query)
         else:
-            prediction = await self._pipeline.classify_encoded(reference, inputs.rows, deadline, 1)
+            finish = partial(classification, query=query)
+            prediction = await self._pipeline.answer_encoded(query, inputs.rows, TASKS, finish)
         return answers.response(request.id, prediction, outputs, model.manifest.labels)
 
     def _versions(self, name: str) -> list[LoadedModel]:
         return [model for model in self._models.loaded() if model.name == name]
+
+
+def _model_name(request: pb.ModelInferRequest) -> str:
+    return request.model_name
 
 
 def _version() -> str:

@@ -18,7 +18,7 @@ PLATFORM = "onnxruntime_onnx"
 
 
 def response(
-    request_id: str, prediction: Prediction, outputs: Sequence[Wanted], labels: Sequence[str]
+    request_id: str, prediction: Prediction[Classification], outputs: Sequence[Wanted], labels: Sequence[str]
 ) -> pb.ModelInferResponse:
     """The wanted outputs in their order. A text that failed fails the call: the protocol has no errors per item."""
     rows = [_classified(outcome, position) for position, outcome in enumerate(prediction.outcomes)]

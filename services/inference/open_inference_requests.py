@@ -137,7 +137,7 @@ def _tokens(sources: Sources, most: int, max_length: int, vocabulary: int) -> li
     lengths = masks.shape[1] - masks[:, ::-1].argmax(axis=1)
     _refuse(IDS, lengths > max_length, f"has more than the {max_length} tokens that the model reads: cut it")
     return [
-        Encoded(ids[row, :length], types[row, :length], False, None if real[row] == length else masks[row, :length])
+        Encoded(ids[row, :length], types[row, :length], None if real[row] == length else masks[row, :length])
         for row, length in enumerate(lengths)
     ]
 

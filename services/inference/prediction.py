@@ -1,13 +1,61 @@
-"""The types that travel through the pipeline: Query -> Encoded -> Prediction. Parsed once, never re-checked."""
+"""The types that travel through the pipeline: query -> reading -> result -> prediction. Parsed once, never re-checked."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.platform.failures import Failure
+
+
+class Truncation(Enum):
+    """What to do with a text of more tokens than the model reads."""
+
+    RIGHT = "right"
+    LEFT = "left"
+    ERROR = "error"
+
+
+class Combination(Enum):
+    """How the results of a text's windows become one: mean weighted by tokens, or the highest of each element."""
+
+    MEAN = "mean"
+    MAX = "max"
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Long texts are read in windows that share `overlap` tokens (None: a quarter), at most `most` (0: as the server says)."""
+
+    overlap: int | None = None
+    combination: Combination = Combination.MEAN
+    most: int = 0
+
+
+class Priority(IntEnum):
+    """Whose texts come first; the lowest number."""
+
+    HIGH = 0
+    NORMAL = 1
+    LOW = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every query can set. `routing_key`: equal keys meet the same version while traffic is split."""
+
+    truncation: Truncation = Truncation.RIGHT
+    windows: Windows | None = None
+    priority: Priority = Priority.NORMAL
+    routing_key: str = ""
+
+
+PLAIN = Options()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,44 +77,220 @@ class TextInput:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One call. `top_k` None means all labels. `deadline` is in the event loop's clock, None means no deadline."""
+    """What every call says. `deadline` is in the event loop's clock, None means no deadline."""
 
     model: ModelReference
-    inputs: list[TextInput]
-    top_k: int | None
     deadline: float | None
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyQuery(Query):
+    """Labels wanted. `top_k` None means all of them; those less probable than `threshold` are left out."""
+
+    inputs: Sequence[TextInput]
+    top_k: int | None = 1
+    threshold: float = 0.0
+
+
+class VectorFormat(Enum):
+    """How vectors are encoded."""
+
+    FLOAT32 = "float32"
+    INT8 = "int8"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedQuery(Query):
+    """Vectors wanted: the first `dimensions` elements (None: all), of length 1 unless `raw`."""
+
+    inputs: Sequence[TextInput]
+    dimensions: int | None = None
+    format: VectorFormat = VectorFormat.FLOAT32
+    raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreQuery(Query):
+    """Candidates to be ranked against a text; the best `top_k` (None: all), none below `threshold`."""
+
+    query: str
+    candidates: Sequence[str]
+    top_k: int | None = None
+    threshold: float | None = None
+
+
+class OffsetUnit(Enum):
+    """What character offsets count."""
+
+    CODE_POINT = "code points"
+    UTF16 = "UTF-16 code units"
+    UTF8 = "bytes of UTF-8"
+
+
+@dataclass(frozen=True, slots=True)
+class TagQuery(Query):
+    """Entities wanted, none less probable than `threshold`; with `words`, each word's label, too."""
+
+    inputs: Sequence[TextInput]
+    threshold: float = 0.0
+    words: bool = False
+    unit: OffsetUnit = OffsetUnit.CODE_POINT
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainQuery(Query):
+    """Contributions of words to a label (None: the best one), with at most `evaluations` further readings of the text."""
+
+    text: TextInput
+    label: str | None
+    evaluations: int
+    top_k: int | None
+    unit: OffsetUnit
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Token ids of one text, unpadded. Arrays are int64 of shape [tokens]."""
+    """Token ids of one window of a text, unpadded. Arrays are int64 of shape [tokens]."""
 
     input_ids: NDArray[np.int64]
-    token_type_ids: NDArray[np.int64]
-    truncated: bool
+    token_type_ids: NDArray[np.int64] | None = None
+    """None: all zeros, as in every single text."""
     attention_mask: NDArray[np.int64] | None = None
     """None: all ones. Only callers that send ids themselves bring a mask."""
 
     def __len__(self) -> int:
         return len(self.input_ids)
 
+    def key(self) -> bytes:
+        """Equal for rows that a model cannot tell apart."""
+        key = self.input_ids.tobytes()
+        if self.token_type_ids is not None and self.token_type_ids.any():
+            key += b"t" + self.token_type_ids.tobytes()
+        if self.attention_mask is not None:
+            key += b"m" + self.attention_mask.tobytes()
+        return key
+
+
+Span = tuple[int, int]
+"""Characters [start, end) of a text, in code points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a text is read: one window, or several that overlap.
+
+    `spans` and `words` stand beside the tokens of each window: the characters of a token and the number of its word;
+    None for special tokens. They are there only where they were asked for.
+    """
+
+    windows: list[Encoded]
+    token_count: int
+    truncated: bool
+    spans: list[list[Span | None]] | None = None
+    words: list[list[int | None]] | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """A label and its calibrated probability."""
+    """A label, its calibrated probability, and the logit behind it."""
 
     label: str
     probability: float
+    raw_score: float
 
 
 @dataclass(frozen=True, slots=True)
-class Classification:
+class Read:
+    """What every result says of how its text was read."""
+
+    token_count: int
+    truncated: bool
+    window_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Classification(Read):
     """The best labels of one text. `probabilities` holds all of them, float32 [labels], in the model's order."""
 
     labels: list[LabelScore]
     probabilities: NDArray[np.float32]
-    token_count: int
-    truncated: bool
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding(Read):
+    """A vector: float32 [dimensions], or int8 [dimensions] of which each stands for itself times `scale`."""
+
+    vector: NDArray[np.float32] | NDArray[np.int8]
+    scale: float = 1.0
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateScore(Read):
+    """Score of one candidate; `raw_score` is the logit behind it, None for cosines."""
+
+    score: float
+    raw_score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A candidate's place: its position in the query, and its score, or why it has none."""
+
+    index: int
+    outcome: CandidateScore | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedWord:
+    """A word, in the caller's offset unit, and the BIO label of its first token."""
+
+    label: str
+    start: int
+    end: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A stretch of text with a meaning: label without prefix, offsets in the caller's unit, mean probability of its words."""
+
+    label: str
+    start: int
+    end: int
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tags(Read):
+    """Entities of one text, in its order; `words` is empty unless asked for."""
+
+    entities: list[Entity]
+    words: list[TaggedWord]
+
+
+@dataclass(frozen=True, slots=True)
+class WordAttribution:
+    """What neighbouring words did for a label: probability, and logit, with them less without them."""
+
+    text: str
+    start: int
+    end: int
+    contribution: float
+    raw_contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation(Read):
+    """Contributions to the probability of one label."""
+
+    label: str
+    probability: float
+    words: list[WordAttribution]
+    evaluation_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +312,13 @@ class Timings:
     total: float
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """Answer to a query: one outcome for each input, in order; a Failure where a text could not be classified."""
+Outcome = TypeVar("Outcome")
 
-    outcomes: list[Classification | Failure]
+
+@dataclass(frozen=True, slots=True)
+class Prediction(Generic[Outcome]):
+    """Answer to a query: one outcome for each input, in order; a Failure where a text could not be answered."""
+
+    outcomes: Sequence[Outcome | Failure]
     served: Served
     timings: Timings

@@ -33,8 +33,6 @@ class Sessions:
 
     narrow: onnxruntime.InferenceSession
     wide: onnxruntime.InferenceSession | None
-    workers: int
-    """How many batches may be computed at once with `narrow`."""
     inputs: frozenset[str]
 
 
@@ -48,10 +46,10 @@ def open_sessions(file: Path, device: Literal["cpu", "cuda"], cores: int) -> Ses
                 f"CUDA was asked for, but ONNX Runtime runs on {first}: install the CUDA and cuDNN libraries that "
                 f"onnxruntime-gpu {onnxruntime.__version__} is built for, check `nvidia-smi`, or start with --device cpu"
             )
-        return Sessions(session, None, 1, _inputs(session))
+        return Sessions(session, None, _inputs(session))
     narrow = _open(file, 1, ["CPUExecutionProvider"])
     wide = _open(file, cores, ["CPUExecutionProvider"]) if cores > 1 else None
-    return Sessions(narrow, wide, cores, _inputs(narrow))
+    return Sessions(narrow, wide, _inputs(narrow))
 
 
 def preload_cuda() -> None:
@@ -62,9 +60,9 @@ def preload_cuda() -> None:
 
 
 def run(
-    session: onnxruntime.InferenceSession, rows: list[Encoded], inputs: frozenset[str], pad: int
+    session: onnxruntime.InferenceSession, rows: list[Encoded], inputs: frozenset[str], pad: int, output: str = "logits"
 ) -> NDArray[np.float32]:
-    """Logits float32 [rows, labels] of a batch, padded on the right to its longest row."""
+    """One output, float32 [rows, ...], of a batch, padded on the right to its longest row."""
     longest = max(len(row) for row in rows)
     ids = np.full((len(rows), longest), pad, np.int64)
     mask = np.zeros((len(rows), longest), np.int64)
@@ -73,12 +71,13 @@ def run(
         length = len(row)
         ids[position, :length] = row.input_ids
         mask[position, :length] = 1 if row.attention_mask is None else row.attention_mask
-        types[position, :length] = row.token_type_ids
+        if row.token_type_ids is not None:
+            types[position, :length] = row.token_type_ids
     feed = {"input_ids": ids, "attention_mask": mask}
     if "token_type_ids" in inputs:
         feed["token_type_ids"] = types
-    logits: NDArray[np.float32] = session.run(["logits"], feed)[0]
-    return logits
+    result: NDArray[np.float32] = session.run([output], feed)[0]
+    return result
 
 
 def _open(file: Path, threads: int, providers: list[str]) -> onnxruntime.InferenceSession:

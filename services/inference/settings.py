@@ -35,6 +35,10 @@ class InferenceSettings(BaseSettings):
     """Texts in a batch; 0: 8 on the CPU, 128 on CUDA."""
     max_queue_tokens: int = Field(default=65_536, ge=1)
     """Waiting tokens beyond which calls are refused with RESOURCE_EXHAUSTED."""
+    max_queue_s: float = Field(default=2.0, gt=0)
+    """Seconds of waiting work, by the measured rate, beyond which calls are refused; the lower of the two bounds counts."""
+    cache_bytes: int = Field(default=0, ge=0)
+    """Memory for answers to texts seen before, for each loaded version; 0: no cache."""
     max_texts_per_call: int = Field(default=256, ge=1)
     max_text_bytes: int = Field(default=100_000, ge=1)
     """UTF-8 bytes of one text; longer ones are refused before they are tokenized."""
@@ -74,3 +78,8 @@ class InferenceSettings(BaseSettings):
     def cores(self) -> int:
         """`threads`, resolved."""
         return self.threads or len(os.sched_getaffinity(0))
+
+    @property
+    def workers(self) -> int:
+        """Batches computed at once: one a core; on a GPU two, so that one is prepared while the other is computed."""
+        return 2 if self.device == "cuda" else self.cores

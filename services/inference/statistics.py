@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from services.inference.prediction import Timings
+
 
 @dataclass(slots=True)
 class Duration:
@@ -29,9 +31,19 @@ class ModelStatistics:
     compute_input: Duration = field(default_factory=Duration)
     compute_infer: Duration = field(default_factory=Duration)
     compute_output: Duration = field(default_factory=Duration)
+    cache_hit: Duration = field(default_factory=Duration)
+    cache_miss: Duration = field(default_factory=Duration)
     texts: int = 0
     batches: dict[int, Duration] = field(default_factory=dict)
     last_inference_ms: int = 0
+
+    def answered(self, timings: Timings, hits: int) -> None:
+        """A call was answered, `hits` of its texts from the cache."""
+        self.success.add(timings.total)
+        self.compute_input.add(timings.tokenization)
+        self.queue.add(timings.queue)
+        if hits:
+            self.cache_hit.add(0.0, hits)
 
     def batch_done(self, rows: int, seconds: float) -> None:
         """A batch of `rows` texts came back from the runtime."""

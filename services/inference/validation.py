@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from export.manifest import NAME_PATTERN
-from services.inference.prediction import ModelReference, Query, TextInput
+from services.inference.prediction import ModelReference, Options, TextInput, Truncation
 from services.inference.settings import InferenceSettings
+from services.inference.tokenization import MAX_WINDOWS
 from services.platform.failures import InvalidInput
 
 NAME = re.compile(NAME_PATTERN)
+MAX_ROUTING_KEY = 256
 
 
 def check_reference(reference: ModelReference) -> None:
@@ -21,9 +24,38 @@ def check_reference(reference: ModelReference) -> None:
             )
 
 
-def check_query(query: Query, settings: InferenceSettings) -> None:
-    """Raises InvalidInput for what makes the whole call senseless."""
-    count = len(query.inputs)
+def check_options(options: Options) -> None:
+    """Raises InvalidInput for options that contradict each other or are out of range."""
+    if len(options.routing_key) > MAX_ROUTING_KEY:
+        raise InvalidInput(
+            f"a routing key has at most {MAX_ROUTING_KEY} characters", "options.routing_key", "ROUTING_KEY_TOO_LONG"
+        )
+    windows = options.windows
+    if windows is None:
+        return
+    if options.truncation is not Truncation.RIGHT:
+        raise InvalidInput(
+            "windows read the whole text: set no truncation", "options.truncation", "WINDOWS_CUT_NOTHING"
+        )
+    check_between(windows.most, 0, MAX_WINDOWS, "options.windows.max_windows")
+    if windows.overlap is not None:
+        check_between(windows.overlap, 0, 4096, "options.windows.overlap_tokens")
+
+
+def check_between(value: float, low: float, high: float, field: str) -> None:
+    """Raises InvalidInput unless low <= value <= high; NaN is neither."""
+    if not low <= value <= high:
+        raise InvalidInput(f"{field} must be {low} to {high}", field, "OUT_OF_RANGE")
+
+
+def check_top_k(top_k: int | None) -> None:
+    """Raises InvalidInput for a negative number; None and what counts as all were told apart before."""
+    if top_k is not None and top_k < 0:
+        raise InvalidInput("top_k must be 0 (all) or more", "top_k", "NEGATIVE_TOP_K")
+
+
+def check_count(count: int, settings: InferenceSettings) -> None:
+    """Raises InvalidInput for a call of no texts, or of too many."""
     if count == 0:
         raise InvalidInput("no inputs: send at least one text", "inputs", "NO_INPUTS")
     if count > settings.max_texts_per_call:
@@ -33,31 +65,55 @@ def check_query(query: Query, settings: InferenceSettings) -> None:
             "TOO_MANY_INPUTS",
             limit=str(settings.max_texts_per_call),
         )
-    if query.top_k is not None and query.top_k < 0:
-        raise InvalidInput("top_k must be 0 (all labels) or more", "top_k", "NEGATIVE_TOP_K")
 
 
-def fault_of(text: TextInput, position: int, pair: bool, settings: InferenceSettings) -> InvalidInput | None:
+class Paths(NamedTuple):
+    """Where the texts of a call stand in the request; {} is the position."""
+
+    text: str
+    pair: str
+
+
+INPUTS = Paths("inputs[{}].text", "inputs[{}].text_pair")
+INPUT = Paths("input.text", "input.text_pair")
+CANDIDATES = Paths("candidates[{}]", "candidates[{}]")
+QUERY = Paths("query", "query")
+
+
+def fault_of(
+    text: TextInput, paths: Paths, position: int, pair: bool, settings: InferenceSettings
+) -> InvalidInput | None:
     """What is wrong with one text, or None. `pair` says whether the model takes pairs."""
-    field = f"inputs[{position}].text"
     if not text.text or text.text.isspace():
-        return InvalidInput("the text is empty", field, "TEXT_EMPTY")
-    size = len(text.text) if text.text.isascii() else len(text.text.encode())
+        return InvalidInput("the text is empty", paths.text.format(position), "TEXT_EMPTY")
+    size = _bytes(text.text)
     if text.text_pair is not None:
         if not pair:
-            return InvalidInput(
-                "this model takes single texts, not pairs", f"inputs[{position}].text_pair", "PAIR_NOT_TAKEN"
-            )
-        size += len(text.text_pair.encode())
+            where = paths.pair.format(position)
+            return InvalidInput("this model takes single texts, not pairs", where, "PAIR_NOT_TAKEN")
+        size += _bytes(text.text_pair)
     elif pair:
-        return InvalidInput(
-            "this model takes pairs: text_pair is missing", f"inputs[{position}].text_pair", "PAIR_MISSING"
-        )
+        where = paths.pair.format(position)
+        return InvalidInput("this model takes pairs: text_pair is missing", where, "PAIR_MISSING")
     if size > settings.max_text_bytes:
         return InvalidInput(
             f"the text has {size} bytes, more than {settings.max_text_bytes}: split it",
-            field,
+            paths.text.format(position),
             "TEXT_TOO_LONG",
             limit=str(settings.max_text_bytes),
         )
     return None
+
+
+def too_many_tokens(field: str, limit: int) -> InvalidInput:
+    """The fault of a text that may not be cut and does not fit."""
+    return InvalidInput(
+        f"the text has more than {limit} tokens: allow truncation, or read it in windows",
+        field,
+        "TOO_MANY_TOKENS",
+        limit=str(limit),
+    )
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

@@ -35,6 +35,12 @@ class ModelNotFound(Failure):
     reason = "MODEL_NOT_FOUND"
 
 
+class TaskNotServed(Failure):
+    """The model was made for another task than the one that the call asks for."""
+
+    reason = "TASK_NOT_SERVED"
+
+
 class Overloaded(Failure):
     """The queue is full; trying again after `retry_after_s` seconds is sensible."""
 

@@ -23,13 +23,15 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
-        self.texts = Counter("bertline_texts", "Texts answered.", (*model, "outcome"), registry=self.registry)
         self.queue_texts = Gauge("bertline_queue_texts", "Texts waiting for a session.", model, registry=self.registry)
         self.queue_tokens = Gauge(
             "bertline_queue_tokens", "Tokens waiting for a session.", model, registry=self.registry
         )
         self.dropped = Counter(
             "bertline_dropped_texts", "Texts dropped before compute.", (*model, "reason"), registry=self.registry
+        )
+        self.coalesced = Counter(
+            "bertline_coalesced_texts", "Texts that joined equal ones in flight.", model, registry=self.registry
         )
         self.batch_rows = Histogram(
             "bertline_batch_texts", "Texts a batch.", model, buckets=ROWS, registry=self.registry

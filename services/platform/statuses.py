@@ -16,6 +16,7 @@ from services.platform.failures import (
     InvalidInput,
     ModelNotFound,
     Overloaded,
+    TaskNotServed,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ DETAILS_KEY = "grpc-status-details-bin"
 CODES: dict[type[Failure], grpc.StatusCode] = {
     InvalidInput: grpc.StatusCode.INVALID_ARGUMENT,
     ModelNotFound: grpc.StatusCode.NOT_FOUND,
+    TaskNotServed: grpc.StatusCode.FAILED_PRECONDITION,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     Draining: grpc.StatusCode.UNAVAILABLE,

@@ -1,4 +1,4 @@
-"""A computation for the batcher that takes as long as a test wants and remembers what it was given."""
+"""A computation for the scheduler that takes as long as a test wants and remembers what it was given."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FakeComputation:
         self._lock = threading.Lock()
 
     def __call__(self, rows: list[Encoded], wide: bool) -> NDArray[np.float32]:
-        """As `services.inference.batcher.Compute`."""
+        """As `services.inference.scheduling.work.Compute`."""
         with self._lock:
             self.batches.append([int(row.input_ids[0]) for row in rows])
             self.wide.append(wide)
@@ -36,11 +36,12 @@ class FakeComputation:
 
 
 class FakeObserver:
-    """Counts what the batcher says."""
+    """Counts what a lane says."""
 
     def __init__(self) -> None:
         self.drops: list[tuple[int, str]] = []
         self.done: list[tuple[int, int, int]] = []
+        self.joined = 0
 
     def queue_changed(self, texts: int, tokens: int) -> None:
         """Ignored."""
@@ -48,6 +49,10 @@ class FakeObserver:
     def batch_done(self, rows: int, tokens: int, padded: int, seconds: float, wide: bool) -> None:
         """Remembers sizes."""
         self.done.append((rows, tokens, padded))
+
+    def coalesced(self, texts: int) -> None:
+        """Counts."""
+        self.joined += texts
 
     def dropped(self, texts: int, reason: str) -> None:
         """Remembers why."""
@@ -57,4 +62,4 @@ class FakeObserver:
 def encoded(number: int, length: int = 4) -> Encoded:
     """A row whose first id is `number`."""
     ids = np.full(length, number, np.int64)
-    return Encoded(ids, np.zeros(length, np.int64), truncated=False)
+    return Encoded(ids)

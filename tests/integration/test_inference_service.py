@@ -132,7 +132,7 @@ def test_a_long_text_is_cut_and_says_so(stub: inference_pb2_grpc.InferenceServic
         (request(*["x"] * 10_000), grpc.StatusCode.INVALID_ARGUMENT, "TOO_MANY_INPUTS", "more than 256"),
         (
             pb.ClassifyRequest(model=pb.ModelSelector(name="tiny"), inputs=[pb.TextInput(text="x")], top_k=-1),
-            *(grpc.StatusCode.INVALID_ARGUMENT, "NEGATIVE_TOP_K", "0 (all labels)"),
+            *(grpc.StatusCode.INVALID_ARGUMENT, "NEGATIVE_TOP_K", "0 (all) or more"),
         ),
     ],
 )
@@ -230,12 +230,12 @@ async def test_a_hundred_callers_half_of_whom_go_away_each_get_their_own_answer(
         await asyncio.wait_for(asyncio.gather(*(caller(n, n % 2 == 0) for n in range(100))), 60)
     assert answered >= 500  # those who stay are always answered
     assert gone > 100
-    batchers = [model.batcher for model in server.models.loaded()]
+    lanes = [model.lane for model in server.models.loaded()]
     for _ in range(500):
-        if all(batcher.running_batches == 0 for batcher in batchers) and len(asyncio.all_tasks()) <= before:
+        if all(lane.running_batches == 0 for lane in lanes) and len(asyncio.all_tasks()) <= before:
             break
         await asyncio.sleep(0.01)
-    assert all((b.queued_texts, b.queued_tokens, b.running_batches) == (0, 0, 0) for b in batchers)
+    assert all((each.queued_texts, each.queued_tokens, each.running_batches) == (0, 0, 0) for each in lanes)
     assert len(asyncio.all_tasks()) <= before
 
 

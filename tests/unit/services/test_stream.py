@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.inference.open_inference_stream import in_order
+from services.inference.stream import in_order
 
 
 async def numbers(count: int) -> AsyncIterator[int]:
@@ -23,7 +23,7 @@ async def test_answers_keep_the_order_of_requests_though_later_ones_are_ready_fi
             ready[number - 1].set()
         return number * 10
 
-    assert [each async for each in in_order(numbers(4), answer, 4)] == [0, 10, 20, 30]
+    assert [each async for each in in_order(numbers(4), answer, 4, asyncio.Event())] == [0, 10, 20, 30]
 
 
 async def test_no_more_requests_than_the_window_are_begun() -> None:
@@ -35,7 +35,7 @@ async def test_no_more_requests_than_the_window_are_begun() -> None:
         await gate.wait()
         return number
 
-    responses = in_order(numbers(10), answer, 3)
+    responses = in_order(numbers(10), answer, 3, asyncio.Event())
     first = asyncio.ensure_future(anext(responses))
     for _ in range(50):
         await asyncio.sleep(0)
@@ -57,7 +57,7 @@ async def test_a_stream_that_ends_early_cancels_what_is_still_worked_on() -> Non
             raise
         return number
 
-    responses = in_order(numbers(3), answer, 3)
+    responses = in_order(numbers(3), answer, 3, asyncio.Event())
     assert await anext(responses) == 0
     for _ in range(10):
         await asyncio.sleep(0)
@@ -76,6 +76,29 @@ async def test_a_broken_stream_of_requests_still_answers_what_it_brought() -> No
 
     received = []
     with pytest.raises(ConnectionError):
-        async for each in in_order(broken(), answer, 2):
+        async for each in in_order(broken(), answer, 2, asyncio.Event()):
             received.append(each)
     assert received == [1]
+
+
+async def test_a_stopped_stream_answers_what_it_has_read_and_reads_no_more() -> None:
+    stop, gate = asyncio.Event(), asyncio.Event()
+
+    async def endless() -> AsyncIterator[int]:
+        yield 0
+        yield 1
+        await asyncio.Event().wait()
+
+    async def answer(number: int) -> int:
+        await gate.wait()
+        return number
+
+    async def all_answers() -> list[int]:
+        return [each async for each in in_order(endless(), answer, 4, stop)]
+
+    answers = asyncio.create_task(all_answers())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    stop.set()
+    gate.set()
+    assert await asyncio.wait_for(answers, 5.0) == [0, 1]

@@ -8,11 +8,13 @@ from itertools import accumulate
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one batcher, in padded tokens and texts a batch, and tokens in the queue."""
+    """Bounds of one lane, in padded tokens and texts a batch, and tokens in the queue."""
 
     batch_tokens: int
     batch_texts: int
     queue_tokens: int
+    queue_s: float = 3600.0
+    """Seconds of work that may wait, by the measured rate; whichever of the two bounds is lower counts."""
     run_cost_tokens: float = 6.0
     """What one run costs besides its tokens, in tokens; measured at load, see `host_costs`."""
     wide_from_tokens: int | None = None

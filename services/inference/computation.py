@@ -1,0 +1,59 @@
+"""What a worker does with a batch: run the graph, and make of its output one result a row, by the model's task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from export.manifest import Manifest
+from services.inference.prediction import Encoded
+from services.inference.probabilities import softmax
+from services.inference.session import Sessions, run
+
+OUTPUTS = {"embedding": "embedding"}
+"""Name of the graph's output, by task; "logits" for all others."""
+
+
+def output_of(task: str) -> str:
+    """Name of the graph's output."""
+    return OUTPUTS.get(task, "logits")
+
+
+class Computation:
+    """Computes batches of one variant. Thread-safe."""
+
+    def __init__(self, sessions: Sessions, manifest: Manifest) -> None:
+        self._sessions = sessions
+        self._pad = manifest.pad_token_id
+        self._output = output_of(manifest.task)
+        self._temperature = manifest.temperature
+        self._results = RESULTS[manifest.task]
+
+    def __call__(self, rows: list[Encoded], wide: bool) -> Sequence[Any]:
+        """One result a row."""
+        session = self._sessions.wide if wide and self._sessions.wide is not None else self._sessions.narrow
+        outputs = run(session, rows, self._sessions.inputs, self._pad, self._output)
+        return self._results(outputs, rows, self._temperature)
+
+
+def _classified(logits: Any, rows: list[Encoded], temperature: float) -> Sequence[Any]:
+    """Logits and calibrated probabilities, float32 [labels] each."""
+    return list(zip(logits, softmax(logits, temperature), strict=True))
+
+
+def _whole(outputs: Any, rows: list[Encoded], temperature: float) -> Sequence[Any]:
+    """The row of the output: a vector float32 [width], or the logit [1] of a pair."""
+    return list(outputs)
+
+
+def _tokens(logits: Any, rows: list[Encoded], temperature: float) -> Sequence[Any]:
+    """Logits float32 [tokens, labels] of the row's real tokens."""
+    return [logits[position, : len(row)] for position, row in enumerate(rows)]
+
+
+RESULTS: dict[str, Callable[[Any, list[Encoded], float], Sequence[Any]]] = {
+    "single_label_classification": _classified,
+    "embedding": _whole,
+    "pair_scoring": _whole,
+    "token_classification": _tokens,
+}

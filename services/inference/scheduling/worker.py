@@ -1,0 +1,54 @@
+"""A thread that computes batches, one after the other, for as long as there are any."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from services.inference.scheduling.work import Batch
+
+
+class Worker(Protocol):
+    """Computes what it is given."""
+
+    def give(self, batch: Batch) -> None:
+        """Wakes the idle worker for a batch."""
+
+    def stop(self) -> None:
+        """Ends it once it is idle."""
+
+
+Finished = Callable[[Worker, Batch], Batch | None]
+"""Hands a computed batch over and returns the next one, or None to go idle."""
+
+
+class ThreadWorker:
+    """A worker on a thread of its own."""
+
+    def __init__(self, name: str, finished: Finished) -> None:
+        self._inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._finished = finished
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def give(self, batch: Batch) -> None:
+        """Wakes the idle worker for a batch."""
+        self._inbox.put(batch)
+
+    def stop(self) -> None:
+        """Ends the thread once it is idle."""
+        self._inbox.put(None)
+
+    def _run(self) -> None:
+        while (given := self._inbox.get()) is not None:
+            batch: Batch | None = given
+            while batch is not None:
+                begun = time.perf_counter()
+                try:
+                    batch.results = batch.owner.compute([item.encoded for item in batch.items], batch.wide)
+                except Exception as error:
+                    batch.error = error
+                batch.seconds = time.perf_counter() - begun
+                batch = self._finished(self, batch)
