@@ -7,6 +7,7 @@ import gc
 import time
 
 import structlog
+import uvloop
 
 from services.inference import open_inference, servicer
 from services.inference.calls import Calls
@@ -108,4 +109,5 @@ async def serve(settings: InferenceSettings) -> None:
 
 def run(settings: InferenceSettings) -> None:
     """Blocks until the server has stopped."""
-    asyncio.run(serve(settings))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings))
