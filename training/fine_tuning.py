@@ -147,7 +147,7 @@ def _train(
     """Trains in place and leaves the best epoch's weights in `model`; returns the settings that the data decided."""
     steps = -(-len(encoded.train) // (settings.batch_size * settings.gradient_accumulation))
     epochs = settings.epochs or chosen_epochs(len(encoded.train), len(dataset.labels), steps)
-    rate = settings.learning_rate or chosen_rate(model.config.hidden_size)
+    rate = settings.learning_rate or chosen_rate(model.config.hidden_size, len(encoded.train), len(dataset.labels))
     precision = chosen_precision(settings.mixed_precision)
     truth = _truth(encoded.validation)
 

@@ -15,7 +15,7 @@ from training.encoding import EncodedExample, LengthGroupedOrder, chosen_max_len
 from training.failures import InvalidSettings
 from training.heads import HeadSettings, SequenceClassifier, load_encoder, mean_pool
 from training.model_making import load_tokenizer, make_tokenizer
-from training.schedule import chosen_epochs, class_weights
+from training.schedule import chosen_epochs, chosen_rate, class_weights
 from training.settings import FineTuneSettings, load_settings
 from training.vocabulary import extend_embeddings
 
@@ -127,6 +127,13 @@ def test_epochs_follow_rows_per_class_and_the_number_of_updates() -> None:
     assert chosen_epochs(8000, 77, 250) == 8
     assert chosen_epochs(6400, 4, 200) == 3
     assert chosen_epochs(100, 2, 4) == 20
+
+
+def test_the_rate_falls_with_the_rows_of_a_class_and_with_the_width() -> None:
+    assert chosen_rate(384, 8000, 77) == 3e-4
+    assert chosen_rate(384, 6400, 4) == pytest.approx(1.06e-4, rel=0.01)
+    assert chosen_rate(384, 10**6, 2) == 1e-4
+    assert chosen_rate(768, 8000, 77) == chosen_rate(768, 10**6, 2) == 5e-5
 
 
 def test_class_weights_appear_with_imbalance_and_average_to_one_over_the_rows() -> None:
