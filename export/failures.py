@@ -15,5 +15,13 @@ class UnknownModel(ExportFailure):
     """The registry has no such model, version or label."""
 
 
+class NoFormerVersion(UnknownModel):
+    """A label that is to be rolled back has stood for one version only."""
+
+
+class RegistryNotWritable(ExportFailure):
+    """The registry refuses a change: no permission, no space, or another writer that does not end."""
+
+
 class ParityNotProven(ExportFailure):
     """No variant passed the parity gate, so nothing may be published."""

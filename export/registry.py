@@ -2,6 +2,7 @@
 
     <registry>/<name>/<version>/manifest.json ...    bundles, never changed after publishing
     <registry>/<name>/labels.json                    which version "stable", "canary", ... stand for, and their history
+    <registry>/<name>/serving.json                   pinned versions, traffic split, shadow
 
 A bundle becomes visible at once or not at all: in a folder by renaming a directory, in an object store by writing
 manifest.json last. A version is the next free number; two publishers at once get two numbers.
@@ -9,51 +10,27 @@ manifest.json last. A version is the next free number; two publishers at once ge
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
 import tempfile
 import uuid
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
-from pydantic import BaseModel, ConfigDict
 
 from export.bundle import MANIFEST, Bundle, open_bundle, parse_manifest
-from export.failures import ExportFailure, MalformedBundle, UnknownModel
+from export.failures import ExportFailure, MalformedBundle, NoFormerVersion, UnknownModel
+from export.labels import LABELS, LabelChange, Labels
 from export.manifest import NAME_PATTERN, Manifest
-
-LABELS = "labels.json"
-HISTORY = 1_000
-
-
-class LabelChange(BaseModel):
-    """One line of a label's history. `version` None: the label was removed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    label: str
-    version: int | None
-    previous: int | None
-    time: str
-
-
-class Labels(BaseModel):
-    """Content of labels.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: int = 1
-    labels: dict[str, int] = {}
-    history: list[LabelChange] = []
+from export.records import Records, synchronise, write_atomically
+from export.serving import SERVING, Serving, Target
 
 
 class Registry:
-    """Opens, publishes and labels bundles. Creating the object touches nothing."""
+    """Opens, publishes and labels bundles, and keeps who answers for a model. Creating the object touches nothing."""
 
     def __init__(self, url: str, cache: Path | None = None) -> None:
         self.url = url
@@ -61,6 +38,7 @@ class Registry:
         self._fs, root = fsspec.core.url_to_fs(url)
         self._root = str(root).rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
+        self._records = Records(self._fs, self._local)
         self._cache = cache or Path(tempfile.gettempdir()) / "bertline-bundles"
 
     def names(self) -> list[str]:
@@ -75,11 +53,11 @@ class Registry:
 
     def labels(self, name: str) -> dict[str, int]:
         """Label -> version."""
-        return dict(self._read_labels(name).labels)
+        return dict(self._labels(name).labels)
 
     def history(self, name: str) -> list[LabelChange]:
         """Every change of a label, oldest first."""
-        return list(self._read_labels(name).history)
+        return list(self._labels(name).history)
 
     def resolve(self, name: str, version: int | None = None, label: str | None = None) -> int:
         """The version meant by a version, a label, or neither ("stable"). Raises UnknownModel that says what there is."""
@@ -141,56 +119,67 @@ class Registry:
                 f"{label!r} is no label: use lower case letters, digits, '.', '_', '-', not a number alone"
             )
         self.resolve(name, version=version)
-        self._change(name, label, version)
+        self._change_labels(name, lambda content: content.pointed(label, version))
 
     def remove_label(self, name: str, label: str) -> None:
         """Removes a label. Raises UnknownModel when it is not set."""
         self.resolve(name, label=label)
-        self._change(name, label, None)
+        self._change_labels(name, lambda content: content.pointed(label, None))
+
+    def former(self, name: str, label: str) -> int:
+        """The version that a label had before. Raises UnknownModel, NoFormerVersion when it had no other one."""
+        current = self.resolve(name, label=label)
+        before = self._labels(name).former(label)
+        if before is None:
+            raise NoFormerVersion(
+                f"label {label!r} of model {name!r} has never stood for another version than {current}"
+            )
+        return self.resolve(name, version=before)
 
     def roll_back(self, name: str, label: str) -> int:
         """Points a label at the version that it had before, and returns that version."""
-        current = self.resolve(name, label=label)
-        changes = [change for change in self.history(name) if change.label == label]
-        before = self._previous(changes, current)
-        if before is None:
-            raise UnknownModel(f"label {label!r} of model {name!r} has never stood for another version than {current}")
-        self.resolve(name, version=before)
-        self._change(name, label, before)
+        before = self.former(name, label)
+        self._change_labels(name, lambda content: content.pointed(label, before))
         return before
 
-    @staticmethod
-    def _previous(changes: list[LabelChange], current: int) -> int | None:
-        """What the label stood for when it was first pointed at `current`; so rolling back twice goes back twice."""
-        first = next((change for change in changes if change.version == current), None)
-        return first.previous if first is not None else None
+    def serving(self, name: str) -> Serving:
+        """Pinned versions, traffic split, shadow."""
+        return self._records.read(f"{self._folder(name)}/{SERVING}", Serving)
 
-    def _change(self, name: str, label: str, version: int | None) -> None:
-        content = self._read_labels(name)
-        previous = content.labels.get(label)
-        if previous == version:
-            return
-        labels = {key: value for key, value in content.labels.items() if key != label}
-        if version is not None:
-            labels[label] = version
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        change = LabelChange(label=label, version=version, previous=previous, time=now)
-        changed = Labels(labels=labels, history=[*content.history, change][-HISTORY:])
-        text = changed.model_dump_json(indent=2) + "\n"
-        path = f"{self._folder(name)}/{LABELS}"
-        if self._local:
-            write_atomically(Path(path), text)
-        else:
-            self._fs.pipe_file(path, text.encode())
+    def pin(self, name: str, version: int) -> None:
+        """Has a version served although nothing points at it. Raises UnknownModel."""
+        self.resolve(name, version=version)
+        self._change_serving(name, lambda content: content.with_pinned(version, True))
 
-    def _read_labels(self, name: str) -> Labels:
-        path = f"{self._folder(name)}/{LABELS}"
-        if not self._fs.exists(path):
-            return Labels()
-        try:
-            return Labels.model_validate(json.loads(self._fs.cat_file(path)))
-        except ValueError as error:
-            raise MalformedBundle(f"{path}: not a labels file ({error}); restore it, or set the labels again") from None
+    def unpin(self, name: str, version: int) -> None:
+        """Takes back `pin`. Raises UnknownModel."""
+        self.resolve(name, version=version)
+        self._change_serving(name, lambda content: content.with_pinned(version, False))
+
+    def set_split(self, name: str, shares: Sequence[tuple[Target, int]]) -> None:
+        """Splits the traffic by percent. Raises UnknownModel, ValueError for shares that cannot be."""
+        self._check_targets(name, [target for target, _ in shares])
+        self._change_serving(name, lambda content: content.with_split(shares))
+
+    def set_shadow(self, name: str, target: Target | None, percent: int) -> None:
+        """Mirrors so many percent of the traffic to the target; none without one. Raises UnknownModel."""
+        self._check_targets(name, [] if target is None else [target])
+        self._change_serving(name, lambda content: content.with_shadow(target, percent))
+
+    def _check_targets(self, name: str, targets: Sequence[Target]) -> None:
+        if not self.versions(name):
+            self.resolve(name)
+        for target in targets:
+            self.resolve(name, target.version, target.label)
+
+    def _labels(self, name: str) -> Labels:
+        return self._records.read(f"{self._folder(name)}/{LABELS}", Labels)
+
+    def _change_labels(self, name: str, change: Callable[[Labels], Labels]) -> None:
+        self._records.change(f"{self._folder(name)}/{LABELS}", Labels, change)
+
+    def _change_serving(self, name: str, change: Callable[[Serving], Serving]) -> None:
+        self._records.change(f"{self._folder(name)}/{SERVING}", Serving, change)
 
     def _place(self, folder: Path, name: str, version: int) -> bool:
         """Makes the folder visible as a version; False when somebody else took the number."""
@@ -240,21 +229,3 @@ class Registry:
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(str(path).rstrip("/").rsplit("/", 1)[-1] for path in found)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes aside, fsyncs, renames."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    aside.write_text(text, encoding="utf-8")
-    synchronise(aside)
-    aside.replace(path)
-
-
-def synchronise(path: Path) -> None:
-    """fsync of a file or a directory."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
