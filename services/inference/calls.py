@@ -96,9 +96,17 @@ class Calls:
     ) -> AsyncGenerator[Reply]:
         """Yields the answer to each request in its order; `failed` makes one of a failure, since the stream goes on.
 
-        Ends with UNAVAILABLE when the server drains, after the answers to what was read.
+        Ends with UNAVAILABLE when the server drains before the caller's last request was read, after the answers to
+        those that were.
         """
         correlation, deadline = _begin(context)
+        exhausted = False
+
+        async def read() -> AsyncIterator[Request]:
+            nonlocal exhausted
+            async for request in requests:
+                yield request
+            exhausted = True
 
         async def attempt(request: Request) -> Reply:
             outcome = await self._attempt(rpc, model_of(request), correlation, answer(request, deadline))
@@ -106,10 +114,10 @@ class Calls:
 
         self._enter()
         try:
-            async with contextlib.aclosing(in_order(requests, attempt, most, self._draining)) as responses:
+            async with contextlib.aclosing(in_order(read(), attempt, most, self._draining)) as responses:
                 async for response in responses:
                     yield response
-            if self._draining.is_set():
+            if self._draining.is_set() and not exhausted:
                 await abort(context, Draining(SHUTTING_DOWN), correlation)
         finally:
             self._leave()

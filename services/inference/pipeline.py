@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 from services.inference.loading import LoadedModel
@@ -26,9 +25,11 @@ from services.inference.settings import InferenceSettings
 from services.inference.tokenization import Tokenization, TooManyTokens
 from services.inference.validation import (
     INPUTS,
+    QUERY,
     Paths,
     check_count,
     check_options,
+    check_overlap,
     check_reference,
     fault_of,
     too_many_tokens,
@@ -37,6 +38,8 @@ from services.platform.failures import Failure, TaskNotServed
 
 INLINE_BYTES = 4_096
 """Texts of a call up to this size are tokenized on the event loop (about 0.1 ms a kilobyte), larger ones on a thread."""
+INLINE_TOKENS = 4_096
+"""Labels of so many tokens are made into entities on the event loop (about 2 microseconds a token), of more on a thread."""
 NOTHING = Computed([], 0.0, 0.0)
 
 Read = Callable[[TextInput], Reading]
@@ -58,21 +61,27 @@ NONE: Mapping[int, Answered] = {}
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The texts of a call, where they stand in it (positions count from `first`), and how they are read.
-
-    With `spans`, readings carry the characters of their tokens; `reader` makes a function that reads in another way.
-    """
+    """The texts of a call, where they stand in it, and how they are read."""
 
     inputs: Sequence[TextInput]
     paths: Paths = INPUTS
-    first: int = 0
     spans: bool = False
-    reader: Callable[[LoadedModel], Read] | None = None
+    """Readings carry the characters of their tokens."""
+    beside: str | None = None
+    """Each text is read as the second of a pair, beside this query."""
+    led: bool = False
+    """The first text is the call's query, outside the list: where it is bad, the call fails."""
 
     @property
     def usual(self) -> bool:
         """Whether equal texts under equal options have equal readings and results."""
-        return self.reader is None and not self.spans
+        return self.beside is None and not self.spans
+
+    def place(self, position: int) -> tuple[Paths, int]:
+        """Where a text stands in the request."""
+        if not self.led:
+            return self.paths, position
+        return (self.paths, position - 1) if position else (QUERY, 0)
 
 
 Finish = Callable[[LoadedModel, Answered], Outcome]
@@ -98,6 +107,7 @@ class Pipeline:
             if model.manifest.task not in tasks:
                 does = model.manifest.task.replace("_", " ")
                 raise TaskNotServed(f"model {model.name!r} does {does}, which this call does not ask for")
+            check_overlap(query.options, model.manifest.max_length)
             yield model
 
     async def answer(
@@ -112,26 +122,20 @@ class Pipeline:
     ) -> Prediction[Outcome]:
         """As `answer`, with a model in use."""
         begun = time.perf_counter()
-        check_count(len(texts.inputs) - abs(texts.first), self.settings)
+        check_count(len(texts.inputs) - texts.led, texts.paths.field, self.settings)
         model.lane.admit(1, query.options.priority)
         remembered = self._recall(model, texts, query.options)
         readings = await self.read(model, texts, query.options, remembered)
         tokenized = time.perf_counter()
         windows = [window for reading in readings if isinstance(reading, Reading) for window in reading.windows]
         computed = await self.compute(model, windows, query)
-        rows = iter(computed.rows)
-        outcomes: list[Outcome | Failure] = []
-        for text, reading in zip(texts.inputs, readings, strict=True):
-            if isinstance(reading, Failure):
-                outcomes.append(reading)
-                continue
-            if isinstance(reading, Reading):
-                answered = Answered(text, reading, [next(rows) for _ in reading.windows], cached=False)
-                if model.cache is not None and texts.usual:
-                    model.cache.put(text, query.options, reading, answered.rows)
-            else:
-                answered = reading
-            outcomes.append(finish(model, answered))
+        answers = self._answers(model, texts, query.options, readings, computed)
+
+        def finished() -> list[Outcome | Failure]:
+            return [each if isinstance(each, Failure) else finish(model, each) for each in answers]
+
+        inline = not texts.spans or sum(map(len, windows)) <= INLINE_TOKENS
+        outcomes = finished() if inline else await asyncio.to_thread(finished)
         ended = time.perf_counter()
         timings = Timings(tokenized - begun, computed.queue_s, computed.inference_s, ended - begun)
         model.statistics.answered(timings, len(remembered))
@@ -142,20 +146,26 @@ class Pipeline:
     ) -> list[Reading | Answered | Failure]:
         """Checks and tokenizes; a text that is wrong becomes a Failure that names its position, a remembered one stays.
 
-        Raises InvalidInput when the reader itself cannot be made.
+        Raises InvalidInput for a query that is wrong.
         """
-        pair, settings = model.manifest.pair and texts.reader is None, self.settings
+        pair, settings = model.manifest.pair and texts.beside is None, self.settings
 
         def work() -> list[Reading | Answered | Failure]:
-            read = texts.reader(model) if texts.reader else partial(_read, model.tokenization, options, texts.spans)
-            return [
-                remembered.get(position)
-                or fault_of(text, texts.paths, texts.first + position, pair, settings)
-                or _attempt(read, text, texts.paths, texts.first + position)
-                for position, text in enumerate(texts.inputs)
-            ]
+            read = _reader(model.tokenization, texts, options)
+            readings: list[Reading | Answered | Failure] = []
+            for position, text in enumerate(texts.inputs):
+                paths, index = texts.place(position)
+                reading = (
+                    remembered.get(position)
+                    or fault_of(text, paths, index, pair, settings)
+                    or _attempt(read, text, paths, index)
+                )
+                if position == 0 and texts.led and isinstance(reading, Failure):
+                    raise reading
+                readings.append(reading)
+            return readings
 
-        size = sum(len(text.text) + len(text.text_pair or "") for text in texts.inputs)
+        size = len(texts.beside or "") + sum(len(text.text) + len(text.text_pair or "") for text in texts.inputs)
         return work() if size <= INLINE_BYTES else await asyncio.to_thread(work)
 
     async def compute(self, model: LoadedModel, rows: Sequence[Encoded], query: Query) -> Computed:
@@ -186,6 +196,27 @@ class Pipeline:
             return Prediction(outcomes, model.served, timings)
 
     @staticmethod
+    def _answers(
+        model: LoadedModel,
+        texts: Texts,
+        options: Options,
+        readings: Sequence[Reading | Answered | Failure],
+        computed: Computed,
+    ) -> list[Answered | Failure]:
+        """Each text with its rows; those computed now are remembered."""
+        rows = iter(computed.rows)
+        answers: list[Answered | Failure] = []
+        for text, reading in zip(texts.inputs, readings, strict=True):
+            if not isinstance(reading, Reading):
+                answers.append(reading)
+                continue
+            answered = Answered(text, reading, [next(rows) for _ in reading.windows], cached=False)
+            if model.cache is not None and texts.usual:
+                model.cache.put(text, options, reading, answered.rows)
+            answers.append(answered)
+        return answers
+
+    @staticmethod
     def _recall(model: LoadedModel, texts: Texts, options: Options) -> dict[int, Answered]:
         if model.cache is None or not texts.usual:
             return {}
@@ -197,8 +228,15 @@ class Pipeline:
         }
 
 
-def _read(tokenization: Tokenization, options: Options, spans: bool, text: TextInput) -> Reading:
-    return tokenization.read(text, options, spans)
+def _reader(tokenization: Tokenization, texts: Texts, options: Options) -> Read:
+    """How the texts are read. Raises InvalidInput for a query that may not be cut and is too long."""
+    if texts.beside is None:
+        return lambda text: tokenization.read(text, options, texts.spans)
+    try:
+        beside = tokenization.pairs(texts.beside, options)
+    except TooManyTokens as error:
+        raise too_many_tokens(QUERY.text, error.limit) from None
+    return lambda text: beside(text.text)
 
 
 def _attempt(read: Read, text: TextInput, paths: Paths, position: int) -> Reading | Failure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,5 +18,6 @@ def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float
 
 
 def sigmoid(logit: float) -> float:
-    """The logistic function, in [0, 1]; no finite input overflows."""
-    return float(0.5 * (1.0 + np.tanh(0.5 * logit)))
+    """The logistic function, in [0, 1], to the precision of float32; no finite input overflows."""
+    small = math.exp(-abs(logit))
+    return float(np.float32((1.0 if logit >= 0 else small) / (1.0 + small)))

@@ -44,7 +44,7 @@ class ResponseCache:
         return found
 
     def put(self, text: TextInput, options: Options, reading: Reading, rows: Sequence[Any]) -> None:
-        """Remembers; what is larger than a tenth of the cache is not worth its place."""
+        """Remembers a copy; what is larger than a tenth of the cache is not worth its place."""
         size = ENTRY_BYTES + 4 * len(text.text) + 4 * len(text.text_pair or "")
         size += sum(window.input_ids.nbytes for window in reading.windows) + sum(map(_size, rows))
         if size > self._max_bytes // 10:
@@ -52,7 +52,7 @@ class ResponseCache:
         key = _key(text, options)
         if (before := self._entries.pop(key, None)) is not None:
             self.bytes -= before.size
-        self._entries[key] = Remembered(reading, rows, size)
+        self._entries[key] = Remembered(reading, [_copy(row) for row in rows], size)
         self.bytes += size
         while self.bytes > self._max_bytes:
             _, oldest = self._entries.popitem(last=False)
@@ -61,6 +61,11 @@ class ResponseCache:
 
 def _key(text: TextInput, options: Options) -> Key:
     return (text.text, text.text_pair, options.truncation, options.windows)
+
+
+def _copy(row: Any) -> Any:
+    """A row is a view of its whole batch, which it would keep in memory."""
+    return tuple(map(_copy, row)) if isinstance(row, tuple) else row.copy()
 
 
 def _size(row: Any) -> int:

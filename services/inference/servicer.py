@@ -18,6 +18,7 @@ from services.inference.tasks.embedding import embed
 from services.inference.tasks.explanation import explain
 from services.inference.tasks.scoring import score
 from services.inference.tasks.tagging import tag
+from services.inference.validation import check_id
 from services.platform.failures import Failure
 
 SERVICE = pb.DESCRIPTOR.services_by_name["InferenceService"].full_name
@@ -70,6 +71,7 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
         self, request_iterator: AsyncIterator[pb.StreamClassifyRequest], context: Context
     ) -> AsyncIterator[pb.StreamClassifyResponse]:
         async def answer(request: pb.StreamClassifyRequest, deadline: Deadline) -> pb.StreamClassifyResponse:
+            check_id(request.id)
             return pb.StreamClassifyResponse(id=request.id, response=await self._classify(request.request, deadline))
 
         def failed(request: pb.StreamClassifyRequest, failure: Failure) -> pb.StreamClassifyResponse:

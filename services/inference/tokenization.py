@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from services.inference.prediction import PLAIN, Encoded, Options, Reading, TextInput, Truncation
+from services.inference.template import Ids, Template
 
 MAX_WINDOWS = 64
+
+Piece = tuple[int, int]
+"""Tokens [begin, end) of a text, special ones not counted."""
 
 
 class TooManyTokens(Exception):
@@ -22,113 +26,148 @@ class TooManyTokens(Exception):
 
 
 class Tokenization:
-    """Reads texts for one model of `max_length` tokens (special tokens included). Thread-safe."""
+    """Reads texts for one model of `max_length` tokens (special tokens included). Thread-safe.
+
+    Raises ValueError for a tokenizer whose special tokens leave no room for a text.
+    """
 
     def __init__(self, file: Path, max_length: int) -> None:
-        self._cut = {side: _tokenizer(file) for side in ("right", "left")}
-        for side, tokenizer in self._cut.items():
-            tokenizer.enable_truncation(max_length, strategy="longest_first", direction=side)
-        self._right = self._cut["right"]
-        self._whole = _tokenizer(file)
-        self.vocabulary_size: int = self._whole.get_vocab_size()
+        self._tokenizer = Tokenizer.from_file(str(file))
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._single = Template.of(self._tokenizer.encode("a"))
+        self._pair = Template.of(self._tokenizer.encode("a", "a"))
+        self.vocabulary_size: int = self._tokenizer.get_vocab_size()
         self.max_length = max_length
+        if max_length - self._pair.special < 2:
+            raise ValueError(f"{self._pair.special} special tokens leave no room in {max_length}")
 
     def read(self, text: TextInput, options: Options = PLAIN, spans: bool = False) -> Reading:
         """A text or pair, cut or in windows as the options say. Releases the GIL while it works.
 
+        Where a pair is read in windows, they are windows of the second text, see `pairs`; spans are those of the first.
         Raises TooManyTokens where the options forbid to cut, or allow fewer windows than it takes.
         """
-        encoding = self._right.encode(text.text, text.text_pair)
-        if not encoding.overflowing:
-            return _reading([encoding], truncated=False, spans=spans)
+        encoding = self._tokenizer.encode(text.text, text.text_pair)
+        if len(encoding) <= self.max_length:
+            return _whole(encoding, spans)
+        if text.text_pair is None:
+            return self._long(encoding, options, spans)
         if options.windows is not None:
-            if text.text_pair is not None:
-                return self.pairs(text.text, options)(text.text_pair)
-            room = self.max_length - self._whole.num_special_tokens_to_add(False)
-            chunks = _chunks(self._whole.encode(text.text, add_special_tokens=False), room, options)
-            return _reading([self._whole.post_process(chunk) for chunk in chunks], truncated=False, spans=spans)
-        if options.truncation is Truncation.ERROR:
-            raise TooManyTokens(self.max_length)
-        if options.truncation is Truncation.LEFT:
-            encoding = self._cut["left"].encode(text.text, text.text_pair)
-        return _reading([encoding], truncated=True, spans=spans)
+            return self.pairs(text.text, options)(text.text_pair)
+        return self._cut_pair(encoding, options, spans)
 
     def pairs(self, query: str, options: Options) -> Callable[[str], Reading]:
         """Reads candidates beside one query, which is tokenized here and now, once.
 
-        The query may take half of the model's length and is cut there; candidates are cut, or read in windows. Both may
-        raise TooManyTokens, as `read`.
+        The query may take half of the room beside the special tokens and is cut there; candidates are cut, or read in
+        windows. Both may raise TooManyTokens, as `read`.
         """
-        half = self.max_length // 2
-        first = self._whole.encode(query, add_special_tokens=False)
-        query_cut = len(first) > half
-        if query_cut:
-            if options.truncation is Truncation.ERROR:
-                raise TooManyTokens(half)
-            first.truncate(half, direction=_side(options))
-        room = self.max_length - self._whole.num_special_tokens_to_add(True) - len(first)
+        room = self.max_length - self._pair.special
+        whole = self._ids(query)
+        ((begin, end),) = _pieces(len(whole), room // 2, options, room // 2, windows=False)
+        first, query_cut = whole[begin:end], len(whole) > end - begin
 
         def read(candidate: str) -> Reading:
-            second = self._whole.encode(candidate, add_special_tokens=False)
-            long = len(second) > room
-            if long and options.windows is not None:
-                windows = [self._whole.post_process(first, chunk) for chunk in _chunks(second, room, options)]
-                return _reading(windows, truncated=query_cut, spans=False)
-            if long and options.truncation is Truncation.ERROR:
-                raise TooManyTokens(self.max_length)
-            if long:
-                second.truncate(room, direction=_side(options))
-            return _reading([self._whole.post_process(first, second)], truncated=long or query_cut, spans=False)
+            second, left = self._ids(candidate), room - len(first)
+            pieces = _pieces(len(second), left, options, self.max_length)
+            windows = [self._pair.fill(first, second[begin:end]) for begin, end in pieces]
+            cut = query_cut or (len(second) > left and options.windows is None)
+            return Reading(windows, sum(map(len, windows)), cut)
 
         return read
 
+    def _long(self, encoding: Encoding, options: Options, spans: bool) -> Reading:
+        before, behind = self._single.before, self._single.behind
+        ids = np.array(encoding.ids, np.int64)[before : len(encoding) - behind]
+        pieces = _pieces(len(ids), self.max_length - self._single.special, options, self.max_length)
+        windows = [self._single.fill(ids[begin:end]) for begin, end in pieces]
+        count, cut = sum(map(len, windows)), options.windows is None
+        if not spans:
+            return Reading(windows, count, cut)
+        offsets, words = encoding.offsets, encoding.word_ids
+        places = [slice(before + begin, before + end) for begin, end in pieces]
+        head, tail = [None] * before, [None] * behind
+        return Reading(
+            windows,
+            count,
+            cut,
+            [[*head, *offsets[place], *tail] for place in places],
+            [[*head, *words[place], *tail] for place in places],
+        )
 
-def _tokenizer(file: Path) -> Tokenizer:
-    tokenizer = Tokenizer.from_file(str(file))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
+    def _cut_pair(self, encoding: Encoding, options: Options, spans: bool) -> Reading:
+        """The longer text is cut first, as the library does it (and so the trainer)."""
+        if options.truncation is Truncation.ERROR:
+            raise TooManyTokens(self.max_length)
+        sizes = encoding.sequence_ids.count(0), encoding.sequence_ids.count(1)
+        starts = self._pair.before, len(encoding) - self._pair.behind - sizes[1]
+        ids = np.array(encoding.ids, np.int64)
+        kept = _longest_first(*sizes, self.max_length - self._pair.special)
+        pieces = [_cut(size, room, options) for size, room in zip(sizes, kept, strict=True)]
+        places = [slice(start + begin, start + end) for start, (begin, end) in zip(starts, pieces, strict=True)]
+        window = self._pair.fill(*(ids[place] for place in places))
+        if not spans:
+            return Reading([window], len(window), truncated=True)
+        head, tail = [None] * self._pair.before, [None] * (len(window) - self._pair.before - kept[0])
+        return Reading(
+            [window],
+            len(window),
+            True,
+            [[*head, *encoding.offsets[places[0]], *tail]],
+            [[*head, *encoding.word_ids[places[0]], *tail]],
+        )
+
+    def _ids(self, text: str) -> Ids:
+        return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
 
 
-def _side(options: Options) -> str:
-    return "left" if options.truncation is Truncation.LEFT else "right"
+def _pieces(count: int, room: int, options: Options, limit: int, windows: bool = True) -> list[Piece]:
+    """What of `count` tokens is read, `room` at a time. Raises TooManyTokens(limit) when it does not fit and must."""
+    if count <= room:
+        return [(0, count)]
+    if windows and options.windows is not None:
+        return _windows(count, room, options)
+    if options.truncation is Truncation.ERROR:
+        raise TooManyTokens(limit)
+    return [_cut(count, room, options)]
 
 
-def _chunks(encoding: Encoding, room: int, options: Options) -> Sequence[Encoding]:
-    """Pieces of `room` tokens, special ones not counted, that overlap as asked."""
+def _cut(count: int, room: int, options: Options) -> Piece:
+    return (count - room, count) if options.truncation is Truncation.LEFT else (0, room)
+
+
+def _windows(count: int, room: int, options: Options) -> list[Piece]:
+    """Windows of `room` tokens that overlap as asked; beside a long query by half of themselves at most."""
     windows = options.windows
     assert windows is not None
-    overlap = room // 4 if windows.overlap is None else min(windows.overlap, room - 1)
-    encoding.truncate(room, stride=overlap)
-    chunks = [encoding, *encoding.overflowing]
+    overlap = room // 4 if windows.overlap is None else min(windows.overlap, room // 2)
+    step = room - overlap
+    needed = 1 + -(-(count - room) // step)
     most = min(windows.most or MAX_WINDOWS, MAX_WINDOWS)
-    if len(chunks) > most:
-        raise TooManyTokens(room + (most - 1) * (room - overlap))
-    return chunks
+    if needed > most:
+        raise TooManyTokens(room + (most - 1) * step)
+    return [(begin, min(begin + room, count)) for begin in range(0, needed * step, step)]
 
 
-def _reading(encodings: Sequence[Encoding], *, truncated: bool, spans: bool) -> Reading:
-    windows = [_encoded(each) for each in encodings]
-    count = len(windows[0]) if len(windows) == 1 else sum(map(len, windows))
+def _longest_first(first: int, second: int, room: int) -> tuple[int, int]:
+    """How many tokens of each text of a pair are kept: both at least half of the room, or all that they have."""
+    short, long = min(first, second), max(first, second)
+    half = room // 2
+    kept = (short, room - short) if short <= half else (half, room - half)
+    assert kept[1] <= long
+    return kept if first <= second else (kept[1], kept[0])
+
+
+def _whole(encoding: Encoding, spans: bool) -> Reading:
+    """The reading of a text that fits."""
+    pair = encoding.n_sequences > 1
+    types = np.array(encoding.type_ids, np.int64) if pair else None
+    window = Encoded(np.array(encoding.ids, np.int64), types)
     if not spans:
-        return Reading(windows, count, truncated)
-    words = [_words(each) for each in encodings]
-    places = [
-        [span if word is not None else None for span, word in zip(each.offsets, numbers, strict=True)]
-        for each, numbers in zip(encodings, words, strict=True)
-    ]
-    return Reading(windows, count, truncated, places, words)
-
-
-def _words(encoding: Encoding) -> list[int | None]:
-    """Numbers of the words of the first text; None for special tokens and for the second text of a pair."""
-    if encoding.n_sequences <= 1:
-        return list(encoding.word_ids)
-    return [
-        word if sequence == 0 else None for word, sequence in zip(encoding.word_ids, encoding.sequence_ids, strict=True)
-    ]
-
-
-def _encoded(encoding: Encoding) -> Encoded:
-    types = encoding.type_ids if encoding.n_sequences > 1 else None
-    return Encoded(np.array(encoding.ids, np.int64), None if types is None else np.array(types, np.int64))
+        return Reading([window], len(window), truncated=False)
+    words = encoding.word_ids
+    if pair:
+        words = [word if of == 0 else None for word, of in zip(words, encoding.sequence_ids, strict=True)]
+    places = [place if word is not None else None for place, word in zip(encoding.offsets, words, strict=True)]
+    return Reading([window], len(window), False, [places], [words])

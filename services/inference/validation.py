@@ -13,6 +13,7 @@ from services.platform.failures import InvalidInput
 
 NAME = re.compile(NAME_PATTERN)
 MAX_ROUTING_KEY = 256
+MAX_ID = 256
 
 
 def check_reference(reference: ModelReference) -> None:
@@ -38,8 +39,13 @@ def check_options(options: Options) -> None:
             "windows read the whole text: set no truncation", "options.truncation", "WINDOWS_CUT_NOTHING"
         )
     check_between(windows.most, 0, MAX_WINDOWS, "options.windows.max_windows")
-    if windows.overlap is not None:
-        check_between(windows.overlap, 0, 4096, "options.windows.overlap_tokens")
+
+
+def check_overlap(options: Options, max_length: int) -> None:
+    """Raises InvalidInput for windows that would share half of themselves, or more: the text would be read many times."""
+    windows = options.windows
+    if windows is not None and windows.overlap is not None:
+        check_between(windows.overlap, 0, (max_length - 1) // 2, "options.windows.overlap_tokens")
 
 
 def check_between(value: float, low: float, high: float, field: str) -> None:
@@ -48,36 +54,43 @@ def check_between(value: float, low: float, high: float, field: str) -> None:
         raise InvalidInput(f"{field} must be {low} to {high}", field, "OUT_OF_RANGE")
 
 
+def check_id(request_id: str) -> None:
+    """Raises InvalidInput for a request of a stream whose id is too long to send back with every answer."""
+    if len(request_id) > MAX_ID:
+        raise InvalidInput(f"an id has at most {MAX_ID} characters", "id", "ID_TOO_LONG")
+
+
 def check_top_k(top_k: int | None) -> None:
     """Raises InvalidInput for a negative number; None and what counts as all were told apart before."""
     if top_k is not None and top_k < 0:
         raise InvalidInput("top_k must be 0 (all) or more", "top_k", "NEGATIVE_TOP_K")
 
 
-def check_count(count: int, settings: InferenceSettings) -> None:
-    """Raises InvalidInput for a call of no texts, or of too many."""
+def check_count(count: int, field: str, settings: InferenceSettings) -> None:
+    """Raises InvalidInput for a call of no texts, or of too many. `field` is the list that holds them."""
     if count == 0:
-        raise InvalidInput("no inputs: send at least one text", "inputs", "NO_INPUTS")
+        raise InvalidInput(f"no {field}: send at least one text", field, "NO_INPUTS")
     if count > settings.max_texts_per_call:
         raise InvalidInput(
-            f"{count} inputs in one call, more than {settings.max_texts_per_call}: split them into several calls",
-            "inputs",
+            f"{count} {field} in one call, more than {settings.max_texts_per_call}: split them into several calls",
+            field,
             "TOO_MANY_INPUTS",
             limit=str(settings.max_texts_per_call),
         )
 
 
 class Paths(NamedTuple):
-    """Where the texts of a call stand in the request; {} is the position."""
+    """Where the texts of a call stand in the request: the field, and in it each text and its pair; {} is the position."""
 
+    field: str
     text: str
     pair: str
 
 
-INPUTS = Paths("inputs[{}].text", "inputs[{}].text_pair")
-INPUT = Paths("input.text", "input.text_pair")
-CANDIDATES = Paths("candidates[{}]", "candidates[{}]")
-QUERY = Paths("query", "query")
+INPUTS = Paths("inputs", "inputs[{}].text", "inputs[{}].text_pair")
+INPUT = Paths("input", "input.text", "input.text_pair")
+CANDIDATES = Paths("candidates", "candidates[{}]", "candidates[{}]")
+QUERY = Paths("query", "query", "query")
 
 
 def fault_of(

@@ -1,8 +1,9 @@
-"""Requests of bertline.inference.v1 to queries; nothing is checked here but what protobuf allows."""
+"""Requests of bertline.inference.v1 to queries. Nothing is checked here but that enumerations have values we know."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 from bertline.inference.v1 import inference_pb2 as pb
 
@@ -23,12 +24,37 @@ from services.inference.prediction import (
     VectorFormat,
     Windows,
 )
+from services.platform.failures import InvalidInput
 
-TRUNCATIONS = {pb.TRUNCATION_LEFT: Truncation.LEFT, pb.TRUNCATION_ERROR: Truncation.ERROR}
-COMBINATIONS = {pb.WINDOW_COMBINATION_MAX: Combination.MAX}
-PRIORITIES = {pb.PRIORITY_LOW: Priority.LOW, pb.PRIORITY_HIGH: Priority.HIGH}
-UNITS = {pb.OFFSET_UNIT_UTF16: OffsetUnit.UTF16, pb.OFFSET_UNIT_UTF8: OffsetUnit.UTF8}
-FORMATS = {pb.EMBEDDING_FORMAT_INT8: VectorFormat.INT8}
+# the first of each is what an unset field means
+TRUNCATIONS = {
+    pb.TRUNCATION_UNSPECIFIED: Truncation.RIGHT,
+    pb.TRUNCATION_RIGHT: Truncation.RIGHT,
+    pb.TRUNCATION_LEFT: Truncation.LEFT,
+    pb.TRUNCATION_ERROR: Truncation.ERROR,
+}
+COMBINATIONS = {
+    pb.WINDOW_COMBINATION_UNSPECIFIED: Combination.MEAN,
+    pb.WINDOW_COMBINATION_MEAN: Combination.MEAN,
+    pb.WINDOW_COMBINATION_MAX: Combination.MAX,
+}
+PRIORITIES = {
+    pb.PRIORITY_UNSPECIFIED: Priority.NORMAL,
+    pb.PRIORITY_LOW: Priority.LOW,
+    pb.PRIORITY_NORMAL: Priority.NORMAL,
+    pb.PRIORITY_HIGH: Priority.HIGH,
+}
+UNITS = {
+    pb.OFFSET_UNIT_UNSPECIFIED: OffsetUnit.CODE_POINT,
+    pb.OFFSET_UNIT_CODE_POINT: OffsetUnit.CODE_POINT,
+    pb.OFFSET_UNIT_UTF16: OffsetUnit.UTF16,
+    pb.OFFSET_UNIT_UTF8: OffsetUnit.UTF8,
+}
+FORMATS = {
+    pb.EMBEDDING_FORMAT_UNSPECIFIED: VectorFormat.FLOAT32,
+    pb.EMBEDDING_FORMAT_FLOAT32: VectorFormat.FLOAT32,
+    pb.EMBEDDING_FORMAT_INT8: VectorFormat.INT8,
+}
 
 DEFAULT_EVALUATIONS = 64
 
@@ -54,7 +80,7 @@ def embed_query(request: pb.EmbedRequest, deadline: float | None) -> EmbedQuery:
         _options(request),
         _inputs(request.inputs),
         request.dimensions if request.HasField("dimensions") else None,
-        FORMATS.get(request.format, VectorFormat.FLOAT32),
+        _known(FORMATS, request.format, "format"),
         request.raw_vectors,
     )
 
@@ -81,7 +107,7 @@ def tag_query(request: pb.TagRequest, deadline: float | None) -> TagQuery:
         _inputs(request.inputs),
         request.threshold,
         request.include_words,
-        UNITS.get(request.offset_unit, OffsetUnit.CODE_POINT),
+        _known(UNITS, request.offset_unit, "offset_unit"),
     )
 
 
@@ -95,7 +121,7 @@ def explain_query(request: pb.ExplainRequest, deadline: float | None) -> Explain
         request.label if request.HasField("label") else None,
         request.max_evaluations if request.HasField("max_evaluations") else DEFAULT_EVALUATIONS,
         request.top_k or None,
-        UNITS.get(request.offset_unit, OffsetUnit.CODE_POINT),
+        _known(UNITS, request.offset_unit, "offset_unit"),
     )
 
 
@@ -110,13 +136,24 @@ def _options(request: Request) -> Options:
     if options.HasField("windows"):
         sent = options.windows
         overlap = sent.overlap_tokens if sent.HasField("overlap_tokens") else None
-        windows = Windows(overlap, COMBINATIONS.get(sent.combination, Combination.MEAN), sent.max_windows)
+        combination = _known(COMBINATIONS, sent.combination, "options.windows.combination")
+        windows = Windows(overlap, combination, sent.max_windows)
     return Options(
-        TRUNCATIONS.get(options.truncation, Truncation.RIGHT),
+        _known(TRUNCATIONS, options.truncation, "options.truncation"),
         windows,
-        PRIORITIES.get(options.priority, Priority.NORMAL),
+        _known(PRIORITIES, options.priority, "options.priority"),
         options.routing_key,
     )
+
+
+Value = TypeVar("Value")
+
+
+def _known(values: Mapping[Any, Value], number: int, field: str) -> Value:
+    """Raises InvalidInput for a value of a later contract: what a caller asks for is not passed over in silence."""
+    if number not in values:
+        raise InvalidInput(f"{field} has no value {number}", field, "OUT_OF_RANGE")
+    return values[number]
 
 
 def _reference(selector: pb.ModelSelector) -> ModelReference:

@@ -1,127 +1,115 @@
-"""A real bundle that is made in milliseconds: a bag of words in ONNX behind a WordPiece tokenizer.
+"""Real bundles that are made in milliseconds: a bag of words in ONNX behind a WordPiece tokenizer, one for each task.
 
-Every label has a few words of its own, English and Chinese; a text's label is that of most of its words. The graph has
-the inputs and the output of a fine-tuned BERT: embeddings of tokens and segments, mean over the mask, a linear layer.
+See `tiny_graphs` for what they answer.
 """
 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from export.bundle import MANIFEST, Bundle, entry
 from export.golden import Golden, GoldenVariant, tolerance
-from export.manifest import Calibration, Host, Manifest, ParityProof, Variant
+from export.manifest import Calibration, Host, Manifest, ParityProof, Task, Variant
 from export.registry import Registry
+from tests.fakes.tiny_graphs import WIDTH, classification_graph, embedding_graph, pair_graph, tagging_graph
+from tests.fakes.tiny_words import LABELS, TAG_LABELS, VOCABULARY, tiny_tokenizer
 
-WORDS = {
-    "business": ["bank", "rate", "shares", "market", "profit", "银", "行", "股", "市"],
-    "sports": ["goal", "match", "team", "coach", "season", "球", "队", "比", "赛"],
-    "technology": ["chip", "phone", "software", "robot", "data", "芯", "片", "手", "机"],
-}
-LABELS = list(WORDS)
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-VOCABULARY = SPECIAL + [word for words in WORDS.values() for word in words]
-STRENGTH = 12.0
+__all__ = [
+    "LABELS",
+    "VOCABULARY",
+    "publish_tiny",
+    "publish_tiny_embedding",
+    "publish_tiny_pair_scoring",
+    "publish_tiny_tagging",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What one task's bundle says of itself."""
+
+    task: Task
+    labels: list[str]
+    pair: bool = False
+    width: int | None = None
+    calibrated: bool = True
 
 
 def publish_tiny(
     registry: Path, name: str = "tiny", *, pair: bool = False, max_length: int = 32, label: str | None = "stable"
 ) -> Bundle:
-    """Publishes a new version of the model and points `label` at it."""
+    """Publishes a new version of a classifier and points `label` at it."""
+    kind = Kind("single_label_classification", LABELS, pair)
+    return _publish(registry, name, classification_graph(), kind, max_length, label)
+
+
+def publish_tiny_embedding(
+    registry: Path, name: str = "vectors", *, max_length: int = 32, label: str | None = "stable"
+) -> Bundle:
+    """Publishes a new version of an encoder and points `label` at it."""
+    kind = Kind("embedding", [], width=WIDTH, calibrated=False)
+    return _publish(registry, name, embedding_graph(), kind, max_length, label)
+
+
+def publish_tiny_pair_scoring(
+    registry: Path, name: str = "ranker", *, max_length: int = 32, label: str | None = "stable"
+) -> Bundle:
+    """Publishes a new version of a cross-encoder and points `label` at it."""
+    kind = Kind("pair_scoring", [], pair=True, calibrated=False)
+    return _publish(registry, name, pair_graph(), kind, max_length, label)
+
+
+def publish_tiny_tagging(
+    registry: Path, name: str = "tagger", *, max_length: int = 32, label: str | None = "stable"
+) -> Bundle:
+    """Publishes a new version of a tagger and points `label` at it."""
+    return _publish(registry, name, tagging_graph(), Kind("token_classification", TAG_LABELS), max_length, label)
+
+
+def _publish(
+    registry: Path, name: str, graph: onnx.ModelProto, kind: Kind, max_length: int, label: str | None
+) -> Bundle:
     with tempfile.TemporaryDirectory() as aside:
         folder = Path(aside)
-        _tokenizer().save(str(folder / "tokenizer.json"))
-        onnx.save(_graph(), folder / "fp32.onnx")
+        tiny_tokenizer().save(str(folder / "tokenizer.json"))
+        onnx.save(graph, folder / "fp32.onnx")
         (folder / "README.md").write_text("# tiny\n", encoding="utf-8")
         (folder / "golden.json").write_text(_golden(folder).model_dump_json(), encoding="utf-8")
-        (folder / MANIFEST).write_text(_manifest(folder, name, pair, max_length).model_dump_json(), encoding="utf-8")
+        manifest = _manifest(folder, name, kind, max_length)
+        (folder / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
         bundle = Registry(str(registry)).publish(folder)
     if label is not None:
         Registry(str(registry)).set_label(name, label, bundle.manifest.version)
     return bundle
 
 
-def _tokenizer() -> Tokenizer:
-    ids = {word: index for index, word in enumerate(VOCABULARY)}
-    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
-    )
-    return tokenizer
-
-
-def _graph() -> onnx.ModelProto:
-    size = len(LABELS)
-    tokens = np.zeros((len(VOCABULARY), size), np.float32)
-    for column, words in enumerate(WORDS.values()):
-        tokens[[VOCABULARY.index(word) for word in words], column] = 1.0
-    constants = {
-        "tokens": tokens,
-        "segments": np.array([[0.0] * size, [0.01] + [0.0] * (size - 1)], np.float32),
-        "weight": STRENGTH * np.eye(size, dtype=np.float32),
-        # without a word of any label the answer is still definite: the last label
-        "bias": np.linspace(0.0, 0.2, size, dtype=np.float32),
-        "second": np.array([1], np.int64),
-        "third": np.array([2], np.int64),
-    }
-    nodes = [
-        helper.make_node("Gather", ["tokens", "input_ids"], ["token"]),
-        helper.make_node("Gather", ["segments", "token_type_ids"], ["segment"]),
-        helper.make_node("Add", ["token", "segment"], ["hidden"]),
-        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["mask", "third"], ["column"]),
-        helper.make_node("Mul", ["hidden", "column"], ["real"]),
-        helper.make_node("ReduceSum", ["real", "second"], ["sum"], keepdims=0),
-        helper.make_node("ReduceSum", ["mask", "second"], ["count"], keepdims=1),
-        helper.make_node("Div", ["sum", "count"], ["mean"]),
-        helper.make_node("MatMul", ["mean", "weight"], ["linear"]),
-        helper.make_node("Add", ["linear", "bias"], ["logits"]),
-    ]
-    shape = ["batch", "sequence"]
-    inputs = [
-        helper.make_tensor_value_info(name, TensorProto.INT64, shape)
-        for name in ("input_ids", "attention_mask", "token_type_ids")
-    ]
-    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", size])
-    weights = [numpy_helper.from_array(array, name) for name, array in constants.items()]
-    graph = helper.make_graph(nodes, "tiny", inputs, [output], weights)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-
 def _golden(folder: Path) -> Golden:
     ids = [[2, 5, 6, 3], [2, 14, 3], [2, 23, 24, 1, 3]]
     types = [[0] * len(row) for row in ids]
     session = onnxruntime.InferenceSession(str(folder / "fp32.onnx"), providers=["CPUExecutionProvider"])
-    logits: NDArray[np.float32] = np.concatenate(
-        [
-            session.run(
-                ["logits"],
-                {
-                    "input_ids": np.array([row], np.int64),
-                    "attention_mask": np.ones((1, len(row)), np.int64),
-                    "token_type_ids": np.array([kinds], np.int64),
-                },
-            )[0]
-            for row, kinds in zip(ids, types, strict=True)
-        ]
-    )
-    answers = GoldenVariant(tolerance=tolerance("fp32", logits), logits=logits.tolist())
+    outputs = [
+        session.run(
+            None,
+            {
+                "input_ids": np.array([row], np.int64),
+                "attention_mask": np.ones((1, len(row)), np.int64),
+                "token_type_ids": np.array([kinds], np.int64),
+            },
+        )[0].ravel()
+        for row, kinds in zip(ids, types, strict=True)
+    ]
+    allowed = tolerance("fp32", np.concatenate(outputs))
+    answers = GoldenVariant(tolerance=allowed, logits=[output.tolist() for output in outputs])
     return Golden(input_ids=ids, token_type_ids=types, variants={"fp32": answers})
 
 
-def _manifest(folder: Path, name: str, pair: bool, max_length: int) -> Manifest:
+def _manifest(folder: Path, name: str, kind: Kind, max_length: int) -> Manifest:
     proof = ParityProof(
         rows=3,
         max_logit_difference=0.0,
@@ -140,16 +128,17 @@ def _manifest(folder: Path, name: str, pair: bool, max_length: int) -> Manifest:
     return Manifest(
         name=name,
         version=1,
-        task="single_label_classification",
-        labels=LABELS,
-        pair=pair,
+        task=kind.task,
+        labels=kind.labels,
+        width=kind.width,
+        pair=kind.pair,
         max_length=max_length,
         pad_token_id=0,
         tokenizer=entry(folder / "tokenizer.json"),
         golden=entry(folder / "golden.json"),
         model_card=entry(folder / "README.md"),
         variants=[variant],
-        calibration=Calibration(temperature=1.0, error_before=0.0, error_after=0.0),
+        calibration=Calibration(temperature=1.0, error_before=0.0, error_after=0.0) if kind.calibrated else None,
         metrics={"checkpoint": {"accuracy": 1.0}},
         encoder="tiny",
         data_fingerprint="0" * 64,

@@ -8,7 +8,6 @@ through the same batches as everybody's texts.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -34,16 +33,17 @@ MAX_EVALUATIONS = 256
 
 
 async def explain(pipeline: Pipeline, query: ExplainQuery) -> Prediction[Explanation]:
-    """The words' contributions; one outcome. A bad text fails the call."""
+    """The words' contributions; one outcome. A bad text fails the call. Of a pair the first text's words are explained."""
     begun = time.perf_counter()
     _check(query)
     with pipeline.model(query, TASKS) as model:
         label = _label(model, query)
+        model.lane.admit(1, query.options.priority)
         (reading,) = await pipeline.read(model, Texts([query.text], INPUT, spans=True), query.options)
         if not isinstance(reading, Reading):
             raise reading if isinstance(reading, Failure) else AssertionError("readings with spans are not remembered")
         groups = _groups(words_of(reading), query.evaluations)
-        without = [_without(reading, group) for group in groups]
+        without = _without(reading, groups)
         tokenized = time.perf_counter()
         computed = await pipeline.compute(model, [reading.windows[0], *without], query)
         whole, *others = computed.rows
@@ -60,6 +60,7 @@ async def explain(pipeline: Pipeline, query: ExplainQuery) -> Prediction[Explana
             len(computed.rows),
         )
         timings = Timings(tokenized - begun, computed.queue_s, computed.inference_s, ended - begun)
+        model.statistics.answered(timings, 0)
         return Prediction([explanation], model.served, timings)
 
 
@@ -85,14 +86,13 @@ def _groups(words: list[Word], most: int) -> list[list[Word]]:
     return [words[begin:end] for begin, end in pairwise(bounds)]
 
 
-def _without(reading: Reading, group: Sequence[Word]) -> Encoded:
-    """The text without the tokens of some words."""
+def _without(reading: Reading, groups: list[list[Word]]) -> list[Encoded]:
+    """The text without the tokens of each group of words; special tokens, and the second text of a pair, stay."""
     assert reading.spans is not None
-    start, end = group[0].start, group[-1].end
-    kept = np.array([span is None or span[1] <= start or span[0] >= end for span in reading.spans[0]])
-    window = reading.windows[0]
-    types = None if window.token_type_ids is None else window.token_type_ids[kept]
-    return Encoded(window.input_ids[kept], types)
+    ids, types = reading.windows[0].input_ids, reading.windows[0].token_type_ids
+    starts, ends = np.array([span or (-1, -1) for span in reading.spans[0]], np.int64).T
+    kept = [(ends <= group[0].start) | (starts >= group[-1].end) for group in groups]
+    return [Encoded(ids[mask], None if types is None else types[mask]) for mask in kept]
 
 
 def _attributions(

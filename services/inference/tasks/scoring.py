@@ -9,16 +9,18 @@ from numpy.typing import NDArray
 
 from services.inference.combination import combined
 from services.inference.loading import LoadedModel
-from services.inference.pipeline import Answered, Pipeline, Read, Texts
+from services.inference.pipeline import Answered, Pipeline, Texts
 from services.inference.prediction import CandidateScore, Prediction, Ranked, Reading, ScoreQuery, TextInput
 from services.inference.probabilities import sigmoid
 from services.inference.tasks.embedding import normalised
-from services.inference.tokenization import TooManyTokens
-from services.inference.validation import CANDIDATES, QUERY, check_between, check_top_k, fault_of, too_many_tokens
-from services.platform.failures import Failure, InvalidInput
+from services.inference.validation import CANDIDATES, QUERY, check_between, check_top_k, fault_of
+from services.platform.failures import Failure
 
 PAIRS, VECTORS = "pair_scoring", "embedding"
 TASKS = frozenset({PAIRS, VECTORS})
+
+Vector = tuple[Reading, NDArray[np.float32]]
+"""How a text was read, and its vector of length 1."""
 
 
 async def score(pipeline: Pipeline, query: ScoreQuery) -> Prediction[Ranked]:
@@ -38,7 +40,7 @@ async def score(pipeline: Pipeline, query: ScoreQuery) -> Prediction[Ranked]:
 def _best(ranked: list[Ranked], query: ScoreQuery) -> list[Ranked]:
     failed = [each for each in ranked if isinstance(each.outcome, Failure)]
     scored = [
-        (each.outcome.score, each)
+        (_rank(each.outcome), each)
         for each in ranked
         if isinstance(each.outcome, CandidateScore)
         and (query.threshold is None or each.outcome.score >= query.threshold)
@@ -47,15 +49,13 @@ def _best(ranked: list[Ranked], query: ScoreQuery) -> list[Ranked]:
     return [each for _, each in scored][: query.top_k] + failed
 
 
-async def _by_pairs(pipeline: Pipeline, query: ScoreQuery, model: LoadedModel) -> Prediction[CandidateScore]:
-    def reader(model: LoadedModel) -> Read:
-        try:
-            read = model.tokenization.pairs(query.query, query.options)
-        except TooManyTokens as error:
-            raise too_many_tokens("query", error.limit) from None
-        return lambda text: read(text.text)
+def _rank(outcome: CandidateScore) -> float:
+    """Raw scores still differ where sigmoids have reached 1."""
+    return outcome.score if outcome.raw_score is None else outcome.raw_score
 
-    texts = Texts(_candidates(query), CANDIDATES, reader=reader)
+
+async def _by_pairs(pipeline: Pipeline, query: ScoreQuery, model: LoadedModel) -> Prediction[CandidateScore]:
+    texts = Texts(_candidates(query), CANDIDATES, beside=query.query)
     return await pipeline.answer_with(model, query, texts, partial(_pair_score, query=query))
 
 
@@ -68,23 +68,23 @@ def _pair_score(_: LoadedModel, answered: Answered, *, query: ScoreQuery) -> Can
 async def _by_vectors(pipeline: Pipeline, query: ScoreQuery, model: LoadedModel) -> Prediction[CandidateScore]:
     """Query and candidates are embedded in one go; the query is the first text."""
 
-    def vector(_: LoadedModel, answered: Answered) -> tuple[Reading, NDArray[np.float32]]:
+    def vector(_: LoadedModel, answered: Answered) -> Vector:
         return answered.reading, normalised(combined(answered.reading, answered.rows, query.options))
 
-    texts = Texts([TextInput(query.query), *_candidates(query)], CANDIDATES, first=-1)
+    texts = Texts([TextInput(query.query), *_candidates(query)], CANDIDATES, led=True)
     prediction = await pipeline.answer_with(model, query, texts, vector)
     first, *others = prediction.outcomes
-    if isinstance(first, InvalidInput):
-        raise InvalidInput(first.message, "query", first.reason, **first.metadata)
     if isinstance(first, Failure):
         raise first
-    outcomes = [each if isinstance(each, Failure) else _cosine(first[1], *each) for each in others]
+    outcomes = [each if isinstance(each, Failure) else _cosine(first, each) for each in others]
     return Prediction(outcomes, prediction.served, prediction.timings)
 
 
-def _cosine(query: NDArray[np.float32], reading: Reading, vector: NDArray[np.float32]) -> CandidateScore:
-    similarity = float(np.clip(query @ vector, -1.0, 1.0))
-    return CandidateScore(reading.token_count, reading.truncated, len(reading.windows), similarity, None)
+def _cosine(query: Vector, candidate: Vector) -> CandidateScore:
+    reading = candidate[0]
+    similarity = float(np.clip(query[1] @ candidate[1], -1.0, 1.0))
+    cut = query[0].truncated or reading.truncated
+    return CandidateScore(reading.token_count, cut, len(reading.windows), similarity, None)
 
 
 def _candidates(query: ScoreQuery) -> list[TextInput]:

@@ -68,7 +68,7 @@ def merged(words: Sequence[TaggedWord]) -> Iterator[tuple[str, int, int, float]]
 
 
 def _entity(group: list[TaggedWord]) -> tuple[str, int, int, float]:
-    probability = sum(word.probability for word in group) / len(group)
+    probability = float(np.float32(sum(word.probability for word in group) / len(group)))
     return _parts(group[0].label)[1], group[0].start, group[-1].end, probability
 
 

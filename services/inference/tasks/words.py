@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from services.inference.prediction import Reading, Span
@@ -16,29 +16,51 @@ class Word:
     end: int
     window: int
     token: int
+    margin: int
+    """Tokens from there to the nearer edge of the window."""
 
 
 def words_of(reading: Reading) -> list[Word]:
-    """Words in the order of the text. A word in several windows belongs to that in which it is farthest from an edge."""
-    found: dict[int, Word] = {}
-    margins: dict[int, int] = {}
-    for window, token, number, (start, end), margin in _tokens(reading):
-        word = found.get(number)
-        if word is None:
-            found[number] = Word(start, end, window, token)
-            margins[number] = margin
-            continue
-        if start <= word.start and (start < word.start or margin > margins[number]):
-            word.window, word.token = window, token
-            margins[number] = margin
-        word.start, word.end = min(word.start, start), max(word.end, end)
-    return sorted(found.values(), key=lambda word: word.start)
+    """Words in the order of the text, which never overlap.
 
-
-def _tokens(reading: Reading) -> Iterator[tuple[int, int, int, Span, int]]:
-    """(window, token, number of its word, characters, tokens to the nearer edge of the window) of each real token."""
+    A word in several windows belongs to that in which its first token stands farthest from an edge. Words that the
+    tokenizer made of one and the same character (as of a ligature that it takes apart) count as one.
+    """
     assert reading.spans is not None and reading.words is not None
+    found: dict[int, Word] = {}
     for window, (spans, numbers) in enumerate(zip(reading.spans, reading.words, strict=True)):
-        for token, (span, number) in enumerate(zip(spans, numbers, strict=True)):
-            if span is not None and number is not None:
-                yield window, token, number, span, min(token, len(spans) - 1 - token)
+        for number, word in _in_window(window, spans, numbers):
+            known = found.setdefault(number, word)
+            if (word.start, -word.margin) < (known.start, -known.margin):
+                known.window, known.token, known.margin = word.window, word.token, word.margin
+            known.start, known.end = min(known.start, word.start), max(known.end, word.end)
+    return list(_apart(sorted(found.values(), key=lambda word: word.start)))
+
+
+def _in_window(window: int, spans: Sequence[Span | None], numbers: Sequence[int | None]) -> Iterator[tuple[int, Word]]:
+    """The words of one window with their numbers."""
+    words: dict[int, Word] = {}
+    for token, (span, number) in enumerate(zip(spans, numbers, strict=True)):
+        if span is None or number is None:
+            continue
+        word = words.get(number)
+        if word is None:
+            words[number] = Word(*span, window, token, min(token, len(spans) - 1 - token))
+        else:
+            word.start, word.end = min(word.start, span[0]), max(word.end, span[1])
+    yield from words.items()
+
+
+def _apart(words: list[Word]) -> Iterator[Word]:
+    before: Word | None = None
+    for word in words:
+        if word.end <= word.start:
+            continue
+        if before is not None and word.start < before.end:
+            before.end = max(before.end, word.end)
+            continue
+        if before is not None:
+            yield before
+        before = word
+    if before is not None:
+        yield before
