@@ -1,8 +1,8 @@
 """The special tokens around a text, or around and between a pair of texts, as the tokenizer's own post-processor sets them.
 
-They are learned from one encoding, so that windows can be cut from token ids. The library's own overflow is not used:
-of pairs it makes every window of the one with every window of the other (a pair of 20 kilobytes took 21 seconds), and
-it gives those windows wrong type ids.
+They are learned from one encoding, so that windows can be cut from token ids. The library's own overflow is not used: of
+two long texts it makes every window of the one with every window of the other (a pair of 20 kilobytes each took 21
+seconds), and windows beside a query that was tokenized before get wrong type ids.
 """
 
 from __future__ import annotations

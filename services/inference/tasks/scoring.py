@@ -34,10 +34,11 @@ async def score(pipeline: Pipeline, query: ScoreQuery) -> Prediction[Ranked]:
         answer = _by_pairs if model.manifest.task == PAIRS else _by_vectors
         prediction = await answer(pipeline, query, model)
     ranked = [Ranked(index, outcome) for index, outcome in enumerate(prediction.outcomes)]
-    return Prediction(_best(ranked, query), prediction.served, prediction.timings)
+    return Prediction(best(ranked, query), prediction.served, prediction.timings)
 
 
-def _best(ranked: list[Ranked], query: ScoreQuery) -> list[Ranked]:
+def best(ranked: list[Ranked], query: ScoreQuery) -> list[Ranked]:
+    """In order of their scores, as many as the query wants, then those that failed."""
     failed = [each for each in ranked if isinstance(each.outcome, Failure)]
     scored = [
         (_rank(each.outcome), each)
