@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
 import uvloop
@@ -13,17 +16,32 @@ from services.inference import open_inference, servicer
 from services.inference.calls import Calls
 from services.inference.models import Models, load_models
 from services.inference.pipeline import Pipeline
+from services.inference.reporting import Reporting
 from services.inference.scheduling.scheduler import Scheduler
 from services.inference.session import preload_cuda
 from services.inference.settings import InferenceSettings
+from services.platform.exposition import expose
 from services.platform.lifecycle import stop_signal
+from services.platform.logs import shape
 from services.platform.metrics import Metrics
-from services.platform.server import Server, ServerNotStarted, TlsFiles
+from services.platform.server import Connections, Server
+from services.platform.telemetry import Tracing
+from services.platform.tls import TlsFiles
 
+SERVICE = "bertline-inference"
+"""What traces call this service."""
 LINGER_S = 0.3
 GRACE_S = 0.5
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Where this server is one of several processes: the parent's pipe, and how to tell it that this one serves."""
+
+    parent: int
+    ready: Callable[[dict[str, Any]], None]
 
 
 class InferenceServer:
@@ -40,28 +58,35 @@ class InferenceServer:
         self._calls = calls
 
     @classmethod
-    async def start(cls, settings: InferenceSettings, serve_metrics: bool = True) -> InferenceServer:
+    async def start(
+        cls, settings: InferenceSettings, serve_metrics: bool = True, shared_port: bool = False
+    ) -> InferenceServer:
         """Loads the models, binds the ports, begins to serve.
 
-        Raises NothingLoaded, DeviceUnavailable or ServerNotStarted, each with what to do.
+        `shared_port`: other processes of the same server listen there, too. Raises NothingLoaded, DeviceUnavailable or
+        ServerNotStarted, each with what to do.
         """
         metrics = Metrics()
         if settings.device == "cuda":
             preload_cuda()
-        server = Server(settings.max_message_bytes)
+        server = Server(_connections(settings, shared_port), settings.channelz)
         tls = None
         if settings.tls_certificate is not None and settings.tls_key is not None:
             tls = TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
-        port = server.listen(settings.host, settings.port, tls)
+        port = 0 if shared_port else server.listen(settings.host, settings.port, tls)
         scheduler = Scheduler(settings.workers)
         models = load_models(settings, scheduler, metrics)
         pipeline = Pipeline(models, settings)
-        calls = Calls(metrics)
+        tracing = Tracing(settings.otlp_endpoint, settings.trace_ratio, SERVICE) if settings.otlp_endpoint else None
+        calls = Calls(Reporting(metrics, tracing, settings.access_log))
         services = [
             servicer.register(server.grpc, pipeline, calls),
             open_inference.register(server.grpc, pipeline, models, settings, calls),
         ]
-        metrics_port = _serve_metrics(metrics, settings) if serve_metrics else 0
+        metrics_port = expose(metrics.registry, settings.host, settings.metrics_port) if serve_metrics else 0
+        if shared_port:
+            # from now on the kernel gives this process its share of new connections, which must not wait for models
+            port = server.listen(settings.host, settings.port, tls)
         await server.start(services)
         return cls(server, calls, models, scheduler, port, metrics_port)
 
@@ -73,41 +98,55 @@ class InferenceServer:
         await asyncio.sleep(LINGER_S)
         await self._server.stop(GRACE_S)
         await self.scheduler.close()
+        await self._calls.close()
 
 
-def _serve_metrics(metrics: Metrics, settings: InferenceSettings) -> int:
-    try:
-        return metrics.serve(settings.host, settings.metrics_port)
-    except OSError:
-        raise ServerNotStarted(
-            f"cannot serve metrics on {settings.host}:{settings.metrics_port}: choose another with --metrics-port"
-        ) from None
+def _connections(settings: InferenceSettings, shared_port: bool) -> Connections:
+    return Connections(
+        max_message_bytes=settings.max_message_bytes,
+        max_age_s=settings.max_connection_age_s,
+        max_age_grace_s=settings.max_connection_age_grace_s,
+        max_idle_s=settings.max_connection_idle_s,
+        keepalive_s=settings.keepalive_s,
+        keepalive_timeout_s=settings.keepalive_timeout_s,
+        shared_port=shared_port,
+    )
 
 
-async def serve(settings: InferenceSettings) -> None:
+def _loop_failed(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """asyncio would log the exception with its message."""
+    error = context.get("exception")
+    log.error("event loop", what=context.get("message", ""), error=shape(error) if error is not None else None)
+
+
+async def serve(settings: InferenceSettings, membership: Membership | None = None) -> None:
     """Serves until SIGTERM or SIGINT, then drains."""
     begun = time.monotonic()
-    server = await InferenceServer.start(settings)
+    asyncio.get_running_loop().set_exception_handler(_loop_failed)
+    member = membership is not None
+    server = await InferenceServer.start(settings, serve_metrics=not member, shared_port=member)
     # modules and models live until the end; looking through them in every full collection stopped all callers for 25 ms
     gc.collect()
     gc.freeze()
     log.info(
-        "serving",
+        "process serving" if member else "serving",
         host=settings.host,
         port=server.port,
         metrics_port=server.metrics_port,
         device=settings.device,
         threads=settings.cores,
         startup_s=round(time.monotonic() - begun, 3),
-        models=[f"{model.name}:{model.version}" for model in server.models.loaded()],
+        models=(models := [f"{model.name}:{model.version}" for model in server.models.loaded()]),
     )
-    reason = await stop_signal()
+    if membership is not None:
+        membership.ready({"models": models})
+    reason = await stop_signal(membership and membership.parent)
     log.info("draining", signal=reason, timeout_s=settings.drain_timeout_s)
     await server.stop(settings.drain_timeout_s)
     log.info("stopped")
 
 
-def run(settings: InferenceSettings) -> None:
+def run(settings: InferenceSettings, membership: Membership | None = None) -> None:
     """Blocks until the server has stopped."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
+        runner.run(serve(settings, membership))

@@ -1,36 +1,33 @@
-"""What every RPC of the server has in common: correlation id, deadline, statuses, metrics, logs."""
+"""What every RPC of the server has in common: correlation id, deadline, statuses, and that its end is reported."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import grpc
-import structlog
 
+from services.inference.reporting import Reporting
 from services.inference.stream import in_order
 from services.platform.correlation import KEY, correlation_id
 from services.platform.failures import Draining, Failure
-from services.platform.metrics import Metrics
 from services.platform.statuses import abort, code_of
+from services.platform.telemetry import TracedCall
 
-SHOWN = 64
 SHUTTING_DOWN = "the server is shutting down; try another one"
 
-log = structlog.get_logger()
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Calls:
-    """Runs one call: correlation id, deadline, failures to statuses, metrics, logs. Every wire uses it."""
+    """Runs one call: correlation id, deadline, failures to statuses, reports. Every wire uses it."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, reporting: Reporting) -> None:
+        self._reporting = reporting
         self._running = 0
         self._draining = asyncio.Event()
         self._idle = asyncio.Event()
@@ -45,6 +42,10 @@ class Calls:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), timeout_s)
 
+    async def close(self) -> None:
+        """Sends what is left to be told of calls."""
+        await asyncio.to_thread(self._reporting.close)
+
     async def answer(
         self,
         rpc: str,
@@ -53,35 +54,26 @@ class Calls:
         work: Callable[[float | None], Awaitable[Reply]],
     ) -> Reply:
         """Awaits `work(deadline)`. A Failure becomes its status; anything unexpected INTERNAL, without internals."""
-        begun = time.perf_counter()
         correlation, deadline = _begin(context)
+        span = self._reporting.span(rpc, context.invocation_metadata())
+        call = self._reporting.begin(rpc, model, correlation, span)
         self._enter()
         try:
             if self._draining.is_set():
                 raise Draining(SHUTTING_DOWN)
             reply = await work(deadline)
         except Failure as failure:
-            code = code_of(failure)
-            self._done(rpc, "", code.name, begun)
-            log.info(
-                "call failed",
-                rpc=rpc,
-                model=model[:SHOWN],
-                code=code.name,
-                reason=failure.reason,
-                correlation_id=correlation,
-            )
+            self._reporting.end(call, code_of(failure).name, failure.reason)
             await abort(context, failure, correlation)
         except asyncio.CancelledError:
-            self._done(rpc, "", "CANCELLED", begun)
+            self._reporting.end(call, "CANCELLED")
             raise
-        except Exception:
-            self._done(rpc, "", "INTERNAL", begun)
-            log.exception("call broke", rpc=rpc, correlation_id=correlation)
+        except Exception as error:
+            self._reporting.broke(call, error)
             await abort(context, Failure(f"internal error, correlation id {correlation}"), correlation)
         finally:
             self._leave()
-        self._done(rpc, model, "OK", begun)
+        self._reporting.end(call, "OK")
         return reply
 
     async def stream(
@@ -100,7 +92,8 @@ class Calls:
         those that were.
         """
         correlation, deadline = _begin(context)
-        exhausted = False
+        span = self._reporting.span(rpc, context.invocation_metadata())
+        exhausted, code = False, "CANCELLED"
 
         async def read() -> AsyncIterator[Request]:
             nonlocal exhausted
@@ -109,7 +102,7 @@ class Calls:
             exhausted = True
 
         async def attempt(request: Request) -> Reply:
-            outcome = await self._attempt(rpc, model_of(request), correlation, answer(request, deadline))
+            outcome = await self._attempt(rpc, model_of(request), correlation, span, answer(request, deadline))
             return failed(request, outcome) if isinstance(outcome, Failure) else outcome
 
         self._enter()
@@ -117,26 +110,31 @@ class Calls:
             async with contextlib.aclosing(in_order(read(), attempt, most, self._draining)) as responses:
                 async for response in responses:
                     yield response
-            if self._draining.is_set() and not exhausted:
+            code = "UNAVAILABLE" if self._draining.is_set() and not exhausted else "OK"
+            if code != "OK":
                 await abort(context, Draining(SHUTTING_DOWN), correlation)
         finally:
             self._leave()
+            if span is not None:
+                span.end(code, {})
 
-    async def _attempt(self, rpc: str, model: str, correlation: str, work: Awaitable[Reply]) -> Reply | Failure:
+    async def _attempt(
+        self, rpc: str, model: str, correlation: str, stream: TracedCall | None, work: Awaitable[Reply]
+    ) -> Reply | Failure:
         """One message of a stream: as `answer`, but what went wrong is a value."""
-        begun = time.perf_counter()
+        call = self._reporting.begin(rpc, model, correlation, stream and stream.part("message"))
         try:
             reply = await work
         except Failure as failure:
-            code = code_of(failure).name
-            self._done(rpc, "", code, begun)
-            log.info("call failed", rpc=rpc, code=code, reason=failure.reason, correlation_id=correlation)
+            self._reporting.end(call, code_of(failure).name, failure.reason)
             return failure
-        except Exception:
-            self._done(rpc, "", "INTERNAL", begun)
-            log.exception("call broke", rpc=rpc, correlation_id=correlation)
+        except asyncio.CancelledError:
+            self._reporting.end(call, "CANCELLED")
+            raise
+        except Exception as error:
+            self._reporting.broke(call, error)
             return Failure(f"internal error, correlation id {correlation}")
-        self._done(rpc, model, "OK", begun)
+        self._reporting.end(call, "OK")
         return reply
 
     def _enter(self) -> None:
@@ -147,10 +145,6 @@ class Calls:
         self._running -= 1
         if self._running == 0:
             self._idle.set()
-
-    def _done(self, rpc: str, model: str, code: str, begun: float) -> None:
-        self._metrics.calls.labels(rpc, model, code).inc()
-        self._metrics.call_seconds.labels(rpc, model).observe(time.perf_counter() - begun)
 
 
 def _begin(context: Context) -> tuple[str, float | None]:

@@ -24,6 +24,8 @@ from services.inference.statistics import ModelStatistics
 from services.inference.tokenization import Tokenization
 from services.platform.metrics import Metrics
 
+DROPPED = ("expired", "cancelled", "refused")
+
 log = structlog.get_logger()
 
 
@@ -39,6 +41,7 @@ class LoadedModel:
     served: Served
     temperature: float
     cache: ResponseCache | None
+    observer: ModelObserver
 
     @property
     def name(self) -> str:
@@ -72,7 +75,7 @@ def load(bundle: Bundle, settings: InferenceSettings, scheduler: Scheduler, metr
     lane = scheduler.lane(computation, limits, observer)
     served = Served(manifest.name, manifest.version, variant.name)
     cache = ResponseCache(settings.cache_bytes) if settings.cache_bytes else None
-    return LoadedModel(manifest, variant, tokenization, lane, statistics, served, manifest.temperature, cache)
+    return LoadedModel(manifest, variant, tokenization, lane, statistics, served, manifest.temperature, cache, observer)
 
 
 def _limits(settings: InferenceSettings, costs: HostCosts, manifest: Manifest) -> Limits:
@@ -137,7 +140,6 @@ class ModelObserver:
 
     def __init__(self, metrics: Metrics, manifest: Manifest, statistics: ModelStatistics) -> None:
         self._labels = (manifest.name, str(manifest.version))
-        self._metrics = metrics
         self._statistics = statistics
         self._texts = metrics.queue_texts.labels(*self._labels)
         self._tokens = metrics.queue_tokens.labels(*self._labels)
@@ -148,6 +150,11 @@ class ModelObserver:
             wide: metrics.inference_seconds.labels(*self._labels, "wide" if wide else "narrow")
             for wide in (False, True)
         }
+        self._queue_seconds = metrics.queue_seconds.labels(*self._labels)
+        self._coalesced = metrics.coalesced.labels(*self._labels)
+        self._dropped = {reason: metrics.dropped.labels(*self._labels, reason) for reason in DROPPED}
+        self._hits = metrics.cache_hits.labels(*self._labels)
+        self._misses = metrics.cache_misses.labels(*self._labels)
 
     def queue_changed(self, texts: int, tokens: int) -> None:
         """Two gauges."""
@@ -164,8 +171,17 @@ class ModelObserver:
 
     def coalesced(self, texts: int) -> None:
         """Texts that joined equal ones in flight."""
-        self._metrics.coalesced.labels(*self._labels).inc(texts)
+        self._coalesced.inc(texts)
 
     def dropped(self, texts: int, reason: str) -> None:
         """Texts that left before compute."""
-        self._metrics.dropped.labels(*self._labels, reason).inc(texts)
+        self._dropped[reason].inc(texts)
+
+    def waited(self, seconds: float) -> None:
+        """The slowest text of a call waited so long."""
+        self._queue_seconds.observe(seconds)
+
+    def looked_up(self, hits: int, misses: int) -> None:
+        """The response cache was asked for so many texts."""
+        self._hits.inc(hits)
+        self._misses.inc(misses)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from services.inference import facts
 from services.inference.loading import LoadedModel
 from services.inference.models import Models
 from services.inference.prediction import (
@@ -104,6 +105,7 @@ class Pipeline:
         check_reference(query.model)
         check_options(query.options)
         with self._models.use(query.model, query.options.routing_key) as model:
+            facts.current().served_by(model.name, model.version, model.served.variant)
             if model.manifest.task not in tasks:
                 does = model.manifest.task.replace("_", " ")
                 raise TaskNotServed(f"model {model.name!r} does {does}, which this call does not ask for")
@@ -123,7 +125,8 @@ class Pipeline:
         """As `answer`, with a model in use."""
         begun = time.perf_counter()
         check_count(len(texts.inputs) - texts.led, texts.paths.field, self.settings)
-        model.lane.admit(1, query.options.priority)
+        facts.current().texts += len(texts.inputs)
+        model.lane.admit(1, query.options.priority, len(texts.inputs))
         remembered = self._recall(model, texts, query.options)
         readings = await self.read(model, texts, query.options, remembered)
         tokenized = time.perf_counter()
@@ -166,17 +169,25 @@ class Pipeline:
             return readings
 
         size = len(texts.beside or "") + sum(len(text.text) + len(text.text_pair or "") for text in texts.inputs)
-        return work() if size <= INLINE_BYTES else await asyncio.to_thread(work)
+        begun = time.perf_counter()
+        readings = work() if size <= INLINE_BYTES else await asyncio.to_thread(work)
+        facts.current().tokenized(begun, time.perf_counter())
+        return readings
 
     async def compute(self, model: LoadedModel, rows: Sequence[Encoded], query: Query) -> Computed:
         """Results of the rows, in their order."""
         if not rows:
             return NOTHING
+        known, queued = facts.current(), time.perf_counter()
+        known.tokens += sum(map(len, rows))
         try:
-            return await model.lane.submit(rows, query.deadline, query.options.priority)
+            computed = await model.lane.submit(rows, query.deadline, query.options.priority)
         except Failure:
             model.statistics.fail.add(0.0)
             raise
+        known.computed(queued, computed.queue_s, computed.inference_s, computed.batch_texts)
+        model.observer.waited(computed.queue_s)
+        return computed
 
     async def answer_encoded(
         self, query: Query, rows: list[Encoded], tasks: frozenset[str], finish: Finish[Outcome]
@@ -221,11 +232,13 @@ class Pipeline:
         if model.cache is None or not texts.usual:
             return {}
         found = {position: model.cache.get(text, options) for position, text in enumerate(texts.inputs)}
-        return {
+        known = {
             position: Answered(texts.inputs[position], entry.reading, entry.rows, cached=True)
             for position, entry in found.items()
             if entry is not None
         }
+        model.observer.looked_up(len(known), len(found) - len(known))
+        return known
 
 
 def _reader(tokenization: Tokenization, texts: Texts, options: Options) -> Read:

@@ -1,35 +1,46 @@
-"""Settings of the inference server: environment variables BERTLINE_*, or flags of the same names. Frozen, checked."""
+"""Settings of the inference server: flags, environment variables BERTLINE_*, or a file. Frozen, checked.
+
+The docstring of a field is its help text; a `section` begins a group of flags in --help.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
+def _section(title: str) -> dict[str, Any]:
+    return {"section": title}
+
+
 class InferenceSettings(BaseSettings):
     """Everything that can be configured."""
 
-    model_config = SettingsConfigDict(env_prefix="BERTLINE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="BERTLINE_", frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
 
-    registry: str = "models"
+    registry: str = Field(default="models", json_schema_extra=_section("Models"))
     """Folder or fsspec URL of the model registry."""
     models: str = ""
     """Comma-separated `name`, `name@label` or `name:version`; empty: every labelled version in the registry."""
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", json_schema_extra=_section("Addresses"))
     """Address to listen on; 0.0.0.0 for all interfaces."""
     port: int = Field(default=50051, ge=0, le=65535)
     """gRPC port; 0 takes a free one."""
     metrics_port: int = Field(default=9090, ge=0, le=65535)
     """Port of /metrics; 0 takes a free one."""
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["cpu", "cuda"] = Field(default="cpu", json_schema_extra=_section("Processors"))
     """cuda that cannot be had is an error at start, never a fallback."""
     threads: int = Field(default=0, ge=0, le=1024)
-    """CPU threads for inference; 0: one for each core this process may use."""
-    max_batch_tokens: int = Field(default=0, ge=0)
+    """CPU threads for inference, of all processes together; 0: one for each core this server may use."""
+    processes: int = Field(default=1, ge=1, le=256)
+    """Processes that share the port and the cores; more than 1 from about 8 cores on, where one event loop is the limit."""
+    max_batch_tokens: int = Field(default=0, ge=0, json_schema_extra=_section("Batches, queue and cache"))
     """Padded tokens in a batch; 0: 512 on the CPU (larger ones fall out of its caches), 16,384 on CUDA."""
     max_batch_texts: int = Field(default=0, ge=0)
     """Texts in a batch; 0: 8 on the CPU, 128 on CUDA."""
@@ -39,16 +50,42 @@ class InferenceSettings(BaseSettings):
     """Seconds of waiting work, by the measured rate, beyond which calls are refused; the lower of the two bounds counts."""
     cache_bytes: int = Field(default=0, ge=0)
     """Memory for answers to texts seen before, for each loaded version; 0: no cache."""
-    max_texts_per_call: int = Field(default=256, ge=1)
+    max_texts_per_call: int = Field(default=256, ge=1, json_schema_extra=_section("Calls and connections"))
+    """Texts, pairs or candidates of one call; more are refused."""
     max_text_bytes: int = Field(default=100_000, ge=1)
     """UTF-8 bytes of one text; longer ones are refused before they are tokenized."""
     max_message_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
+    """Size of one gRPC message, either way."""
+    max_connection_age_s: float = Field(default=0, ge=0)
+    """Connections are closed after so long, give or take a tenth, so that callers who balance meet new servers; 0: never."""
+    max_connection_age_grace_s: float = Field(default=30.0, gt=0)
+    """How long the calls of a connection that reached its age may still take; streams are cut then."""
+    max_connection_idle_s: float = Field(default=0, ge=0)
+    """Connections without a call are closed after so long; 0: never."""
+    keepalive_s: float = Field(default=60.0, ge=10)
+    """How often a silent connection is pinged, so that dead ones are noticed and middle boxes keep it open."""
+    keepalive_timeout_s: float = Field(default=20.0, gt=0)
+    """A connection whose ping is not answered for so long is closed."""
     drain_timeout_s: float = Field(default=30.0, ge=0)
     """How long running calls may take after SIGTERM."""
-    log_style: Literal["json", "console"] = "json"
+    log_style: Literal["json", "console"] = Field(
+        default="json", json_schema_extra=_section("Logs, traces, inspection")
+    )
+    """JSON objects for machines, or lines for people."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    tls_certificate: Path | None = None
+    """Less severe lines are left out."""
+    access_log: bool = False
+    """One line for every call, not only for failed ones."""
+    otlp_endpoint: str | None = None
+    """OTLP/gRPC collector that gets traces, as in http://127.0.0.1:4317; needs the extra `telemetry`."""
+    trace_ratio: float = Field(default=0.01, ge=0, le=1)
+    """Share of calls that are traced where the caller does not say; a caller's sampled traceparent always is."""
+    channelz: bool = False
+    """Serve grpc.channelz.v1, which shows connections and their traffic to anyone who can call."""
+    tls_certificate: Path | None = Field(default=None, json_schema_extra=_section("TLS"))
+    """PEM file with the server's certificate, then its issuers'. Read anew when it changes."""
     tls_key: Path | None = None
+    """PEM file with the certificate's key. Read anew when it changes."""
     tls_client_ca: Path | None = None
     """With it, callers must present a certificate signed by it (mTLS)."""
 
@@ -56,6 +93,8 @@ class InferenceSettings(BaseSettings):
     def _consistent(self) -> InferenceSettings:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together: give both or neither")
+        if self.processes > 1 and self.device != "cpu":
+            raise ValueError("processes share CPU cores; a GPU is used well by one: leave processes at 1")
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
         if self.max_queue_tokens < self.batch_tokens:

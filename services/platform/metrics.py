@@ -1,12 +1,29 @@
-"""Prometheus metrics of the inference path, served over HTTP at /metrics."""
+"""Prometheus metrics of an inference server. Their names are a contract: dashboards and alerts use them.
+
+Labels are bounded: rpc and code come from the contracts, model and version from what is loaded, never from a caller.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ROWS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128)
 TOKENS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+MODEL = ("model", "version")
+PREFIX = "bertline_inference_"
+
+
+class ModelInfo(NamedTuple):
+    """What `bertline_inference_model_info` says of a loaded version; `labels` as "canary,stable"."""
+
+    model: str
+    version: str
+    variant: str
+    labels: str
 
 
 class Metrics:
@@ -14,49 +31,74 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        model = ("model", "version")
-        self.calls = Counter("bertline_calls", "Finished calls.", ("rpc", "model", "code"), registry=self.registry)
-        self.call_seconds = Histogram(
-            "bertline_call_seconds",
-            "Server-side duration of calls.",
-            ("rpc", "model"),
-            buckets=SECONDS,
-            registry=self.registry,
+        self.requests = self._counter("requests", "Finished calls, and messages of streams.", ("rpc", "model", "code"))
+        self.request_seconds = self._seconds("request_seconds", "Server-side duration of calls.", ("rpc", "model"))
+        self.queue_seconds = self._seconds("queue_seconds", "How long the slowest text of a call waited.", MODEL)
+        self.queue_texts = self._gauge("queue_texts", "Texts waiting for a worker.", MODEL)
+        self.queue_tokens = self._gauge("queue_tokens", "Tokens waiting for a worker.", MODEL)
+        self.dropped = self._counter(
+            "dropped_texts", "Texts that left before compute: expired, cancelled or refused.", (*MODEL, "reason")
         )
-        self.queue_texts = Gauge("bertline_queue_texts", "Texts waiting for a session.", model, registry=self.registry)
-        self.queue_tokens = Gauge(
-            "bertline_queue_tokens", "Tokens waiting for a session.", model, registry=self.registry
+        self.coalesced = self._counter("coalesced_texts", "Texts that joined equal ones in flight.", MODEL)
+        self.batch_rows = self._histogram("batch_texts", "Texts a batch.", MODEL, ROWS)
+        self.batch_tokens = self._histogram("batch_tokens", "Tokens a batch, padding included.", MODEL, TOKENS)
+        self.padding = self._counter("padding_tokens", "Tokens computed only to fill a batch.", MODEL)
+        self.inference_seconds = self._seconds(
+            "compute_seconds", "Duration of a batch in ONNX Runtime.", (*MODEL, "session")
         )
-        self.dropped = Counter(
-            "bertline_dropped_texts", "Texts dropped before compute.", (*model, "reason"), registry=self.registry
+        self.cache_hits = self._counter("cache_hits", "Texts answered from the response cache.", MODEL)
+        self.cache_misses = self._counter("cache_misses", "Texts that the response cache did not know.", MODEL)
+        self.variants_refused = self._counter(
+            "variants_refused", "Variants whose golden answers are wrong on this host.", ("model", "variant")
         )
-        self.coalesced = Counter(
-            "bertline_coalesced_texts", "Texts that joined equal ones in flight.", model, registry=self.registry
+        self.model_info = self._gauge(
+            "model_info", "1 for each loaded version, with its variant and labels.", ModelInfo._fields, "livemax"
         )
-        self.batch_rows = Histogram(
-            "bertline_batch_texts", "Texts a batch.", model, buckets=ROWS, registry=self.registry
+        self.model_loads = self._counter("model_loads", "Versions that were loaded.", MODEL)
+        self.model_load_failures = self._counter("model_load_failures", "Versions that could not be loaded.", MODEL)
+        self.labels_behind = self._gauge(
+            "labels_behind",
+            "Labels that a former version answers for, because theirs cannot be loaded.",
+            ("model",),
+            "livemax",
         )
-        self.batch_tokens = Histogram(
-            "bertline_batch_tokens", "Padded tokens a batch.", model, buckets=TOKENS, registry=self.registry
+        self.shadow_texts = self._counter(
+            "shadow_texts", "Mirrored texts: agreed, disagreed or dropped.", (*MODEL, "outcome")
         )
-        self.padding = Counter(
-            "bertline_padding_tokens", "Tokens computed only to fill a batch.", model, registry=self.registry
-        )
-        self.inference_seconds = Histogram(
-            "bertline_inference_seconds",
-            "Duration of a batch in ONNX Runtime.",
-            (*model, "session"),
-            buckets=SECONDS,
-            registry=self.registry,
-        )
-        self.variants_refused = Counter(
-            "bertline_variants_refused",
-            "Variants whose golden answers are wrong on this host.",
-            ("model", "variant"),
-            registry=self.registry,
-        )
+        self._described: set[ModelInfo] = set()
+        self._finished: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
-    def serve(self, host: str, port: int) -> int:
-        """Starts the HTTP endpoint on a thread; port 0 takes a free one. Returns the port."""
-        server, _ = start_http_server(port, host, registry=self.registry)
-        return int(server.server_port)
+    def finished(self, rpc: str, model: str, code: str, seconds: float) -> None:
+        """Counts a call that ended. `model` is the name of a loaded model, or empty."""
+        key = (rpc, model, code)
+        children = self._finished.get(key)
+        if children is None:
+            children = self.requests.labels(*key), self.request_seconds.labels(rpc, model)
+            self._finished[key] = children
+        count, duration = children
+        count.inc()
+        duration.observe(seconds)
+
+    def describe(self, models: Iterable[ModelInfo]) -> None:
+        """Says what is loaded now; what was said before and is no longer true becomes 0, then disappears."""
+        now = set(models)
+        for gone in self._described - now:
+            # values shared between processes outlive `remove`, so that 0 has to say that it is over
+            self.model_info.labels(*gone).set(0)
+            self.model_info.remove(*gone)
+        for info in now:
+            self.model_info.labels(*info).set(1)
+        self._described = now
+
+    def _counter(self, name: str, meaning: str, labels: Iterable[str]) -> Counter:
+        return Counter(PREFIX + name, meaning, labels, registry=self.registry)
+
+    def _gauge(self, name: str, meaning: str, labels: Iterable[str], over_processes: str = "livesum") -> Gauge:
+        """`over_processes` says how the values of several processes become one; those of dead ones do not count."""
+        return Gauge(PREFIX + name, meaning, labels, registry=self.registry, multiprocess_mode=over_processes)  # type: ignore[arg-type]  # a literal
+
+    def _seconds(self, name: str, meaning: str, labels: Iterable[str]) -> Histogram:
+        return self._histogram(name, meaning, labels, SECONDS)
+
+    def _histogram(self, name: str, meaning: str, labels: Iterable[str], buckets: Iterable[float]) -> Histogram:
+        return Histogram(PREFIX + name, meaning, labels, buckets=tuple(buckets), registry=self.registry)

@@ -1,14 +1,16 @@
-"""Assembles a gRPC server as every service of ours has it: sizes, keepalive, TLS, health, reflection."""
+"""Assembles a gRPC server as every service of ours has it: sizes, connections, TLS, health, reflection, channelz."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
+from grpc_channelz.v1 import channelz, channelz_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
+
+from services.platform.tls import BrokenCertificate, Certificates, TlsFiles
 
 
 class ServerNotStarted(Exception):
@@ -16,39 +18,64 @@ class ServerNotStarted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files. With `client_ca`, callers must present a certificate signed by it (mTLS)."""
+class Connections:
+    """How connections are kept and ended; an age or idleness of 0 seconds means for ever."""
 
-    certificate: Path
-    key: Path
-    client_ca: Path | None = None
+    max_message_bytes: int
+    max_age_s: float = 0.0
+    max_age_grace_s: float = 30.0
+    max_idle_s: float = 0.0
+    keepalive_s: float = 60.0
+    keepalive_timeout_s: float = 20.0
+    shared_port: bool = False
+    """Other processes of the same server listen on the port, too (see `ports`)."""
+
+    def options(self) -> list[tuple[str, int]]:
+        """As gRPC calls them."""
+        options = [
+            ("grpc.max_receive_message_length", self.max_message_bytes),
+            ("grpc.max_send_message_length", self.max_message_bytes),
+            # two servers on one port would share its calls by chance; better to fail at start
+            ("grpc.so_reuseport", int(self.shared_port)),
+            ("grpc.keepalive_time_ms", _ms(self.keepalive_s)),
+            ("grpc.keepalive_timeout_ms", _ms(self.keepalive_timeout_s)),
+            # callers, too, may ping silent connections, this often
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+        ]
+        if self.max_age_s:
+            options.append(("grpc.max_connection_age_ms", _ms(self.max_age_s)))
+            options.append(("grpc.max_connection_age_grace_ms", _ms(self.max_age_grace_s)))
+        if self.max_idle_s:
+            options.append(("grpc.max_connection_idle_ms", _ms(self.max_idle_s)))
+        return options
 
 
 class Server:
     """A grpc.aio server with health and reflection. `grpc` is where services register themselves."""
 
-    def __init__(self, max_message_bytes: int) -> None:
-        self.grpc = grpc.aio.server(
-            options=[
-                ("grpc.max_receive_message_length", max_message_bytes),
-                ("grpc.max_send_message_length", max_message_bytes),
-                # two servers on one port would share its calls by chance; better to fail at start
-                ("grpc.so_reuseport", 0),
-                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-                ("grpc.keepalive_permit_without_calls", 1),
-            ],
-        )
+    def __init__(self, connections: Connections, inspectable: bool = False) -> None:
+        """`inspectable` adds channelz: what connections there are and what went over them."""
+        self.grpc = grpc.aio.server(options=[*connections.options(), ("grpc.enable_channelz", int(inspectable))])
         self.health = HealthServicer()
         self._services: list[str] = []
+        self._own = [health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.grpc)
+        if inspectable:
+            channelz.add_channelz_servicer(self.grpc)
+            self._own.append(channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name)
 
     def listen(self, host: str, port: int, tls: TlsFiles | None) -> int:
         """Binds; port 0 takes a free one. Returns the port. Raises ServerNotStarted."""
         address = f"{host}:{port}"
         try:
             bound = (
-                self.grpc.add_secure_port(address, _credentials(tls)) if tls else self.grpc.add_insecure_port(address)
+                self.grpc.add_secure_port(address, Certificates(tls).credentials())
+                if tls
+                else self.grpc.add_insecure_port(address)
             )
+        except BrokenCertificate as error:
+            raise ServerNotStarted(f"TLS: {error}") from None
         except RuntimeError:
             bound = 0
         if bound == 0:
@@ -58,9 +85,7 @@ class Server:
     async def start(self, services: list[str]) -> None:
         """Begins to serve; `services` are the full names that health and reflection speak of."""
         self._services = services
-        reflection.enable_server_reflection(
-            [*services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME], self.grpc
-        )
+        reflection.enable_server_reflection([*services, *self._own], self.grpc)
         await self.grpc.start()
         await self._set(health_pb2.HealthCheckResponse.SERVING)
 
@@ -78,10 +103,5 @@ class Server:
             await self.health.set(service, status)
 
 
-def _credentials(tls: TlsFiles) -> grpc.ServerCredentials:
-    try:
-        pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
-        ca = tls.client_ca.read_bytes() if tls.client_ca else None
-    except OSError as error:
-        raise ServerNotStarted(f"TLS: cannot read {error.filename}: {error.strerror}") from None
-    return grpc.ssl_server_credentials([pair], root_certificates=ca, require_client_auth=ca is not None)
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

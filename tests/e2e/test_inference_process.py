@@ -74,8 +74,8 @@ def test_the_server_answers_and_counts_and_stops_cleanly(server: tuple[subproces
     assert result.best.name == "sports"
     with urllib.request.urlopen(f"http://127.0.0.1:{serving['metrics_port']}/metrics", timeout=10) as page:
         metrics = page.read().decode()
-    assert 'bertline_calls_total{code="OK",model="",rpc="Classify"} 1.0' in metrics
-    assert 'bertline_batch_texts_sum{model="tiny",version="1"} 2.0' in metrics
+    assert 'bertline_inference_requests_total{code="OK",model="tiny",rpc="Classify"} 1.0' in metrics
+    assert 'bertline_inference_batch_texts_sum{model="tiny",version="1"} 2.0' in metrics
     process.send_signal(signal.SIGTERM)
     assert event(process, "draining")["signal"] == "SIGTERM"
     event(process, "stopped")

@@ -17,7 +17,7 @@ from services.inference.scheduling.batch_selection import Limits
 from services.inference.scheduling.drain_rate import DrainRate
 from services.inference.scheduling.waiting import YIELDS_S, Swept, WaitingLine
 from services.inference.scheduling.work import Batch, Call, Compute, Computed, Item, Result, State
-from services.platform.failures import DeadlineExceeded, Draining, InferenceFailed
+from services.platform.failures import DeadlineExceeded, Draining, InferenceFailed, Overloaded
 
 FIRST_GUESS_S = 1e-4
 """Seconds a token, until the first batch was timed."""
@@ -33,7 +33,7 @@ class Observer(Protocol):
         """A batch was computed."""
 
     def dropped(self, texts: int, reason: str) -> None:
-        """Texts left the queue before compute: "expired" or "cancelled"."""
+        """Texts left before compute: "expired", "cancelled" or "refused"."""
 
     def coalesced(self, texts: int) -> None:
         """Texts joined equal ones that were already in flight."""
@@ -98,12 +98,16 @@ class Lane:
         """Batches being computed."""
         return self.running
 
-    def admit(self, tokens: int, priority: Priority = Priority.NORMAL) -> None:
+    def admit(self, tokens: int, priority: Priority = Priority.NORMAL, texts: int = 1) -> None:
         """Raises Overloaded or Draining when so many more tokens would not be taken now. Cheap: ask before tokenizing."""
         if self.closed:
             raise Draining("the model is being unloaded")
         if tokens and (waiting := self.line.tokens):
-            self._admission.check(waiting, tokens, priority, self._scheduler.backlogged_lanes)
+            try:
+                self._admission.check(waiting, tokens, priority, self._scheduler.backlogged_lanes)
+            except Overloaded:
+                self._observer.dropped(texts, "refused")
+                raise
 
     async def submit(
         self, rows: Sequence[Encoded], deadline: float | None, priority: Priority = Priority.NORMAL
@@ -116,7 +120,9 @@ class Lane:
         if deadline is not None and deadline <= now:
             raise DeadlineExceeded("the deadline had passed before the call was queued")
         keys = [row.key() for row in rows]
-        self.admit(sum(len(row) for row, key in zip(rows, keys, strict=True) if key not in self._flight), priority)
+        self.admit(
+            sum(len(row) for row, key in zip(rows, keys, strict=True) if key not in self._flight), priority, len(rows)
+        )
         call = Call(asyncio.get_running_loop().create_future(), deadline, [None] * len(rows), len(rows))
         with self._scheduler.lock:
             joined = self._enter(call, rows, keys, now, priority)
@@ -173,21 +179,22 @@ class Lane:
         for item, row in zip(batch.items, results, strict=True):
             self._forget(item)
             for call, position, since in item.waiters:
-                self._give(call, position, row, batch.begun - since, batch.seconds)
+                self._give(call, position, row, batch, since)
             item.waiters = []
         tokens = batch.tokens
         self._rate.note(tokens, batch.seconds, 1 if batch.wide else self._scheduler.workers)
         self._observer.batch_done(len(batch.items), tokens, batch.padded, batch.seconds, batch.wide)
 
     @staticmethod
-    def _give(call: Call, position: int, row: object, queue_s: float, inference_s: float) -> None:
+    def _give(call: Call, position: int, row: object, batch: Batch, since: float) -> None:
         call.rows[position] = row
         call.left -= 1
-        call.queue_s = max(call.queue_s, queue_s)
-        call.inference_s = max(call.inference_s, inference_s)
+        call.queue_s = max(call.queue_s, batch.begun - since)
+        call.inference_s = max(call.inference_s, batch.seconds)
+        call.batch_texts = max(call.batch_texts, len(batch.items))
         if call.left == 0 and not call.done.done():
             call.items = []
-            call.done.set_result(Computed(call.rows, call.queue_s, call.inference_s))
+            call.done.set_result(Computed(call.rows, call.queue_s, call.inference_s, call.batch_texts))
 
     def _recover(self, batch: Batch) -> None:
         """A failed batch is tried again text by text; a text that fails alone fails its calls."""

@@ -28,6 +28,8 @@ class Computed:
     rows: list[Result]
     queue_s: float
     inference_s: float
+    batch_texts: int = 0
+    """Texts of the largest batch that one of its rows travelled in."""
 
 
 @dataclass(eq=False, slots=True)
@@ -41,6 +43,7 @@ class Call:
     items: list[Item] = field(default_factory=list)
     queue_s: float = 0.0
     inference_s: float = 0.0
+    batch_texts: int = 0
 
     def fail(self, failure: Exception) -> None:
         """Settles the call with a failure, unless it is settled. On the event loop's thread."""

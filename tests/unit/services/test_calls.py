@@ -8,6 +8,7 @@ from typing import Any, cast
 import grpc
 
 from services.inference.calls import Calls
+from services.inference.reporting import Reporting
 from services.platform.metrics import Metrics
 
 
@@ -28,7 +29,7 @@ CONTEXT = cast("grpc.aio.ServicerContext[Any, Any]", Context())
 
 
 async def test_draining_waits_for_a_call_that_runs_although_others_ended_before_it() -> None:
-    calls = Calls(Metrics())
+    calls = Calls(Reporting(Metrics()))
     await calls.answer("Classify", "tiny", CONTEXT, _at_once)
     release = asyncio.Event()
 
@@ -48,7 +49,7 @@ async def test_draining_waits_for_a_call_that_runs_although_others_ended_before_
 
 
 async def test_draining_ends_at_its_timeout_whatever_runs() -> None:
-    calls = Calls(Metrics())
+    calls = Calls(Reporting(Metrics()))
     stuck = asyncio.create_task(calls.answer("Classify", "tiny", CONTEXT, _never))
     await asyncio.sleep(0)
     await asyncio.wait_for(calls.drain(0.01), 5.0)
