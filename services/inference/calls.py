@@ -8,11 +8,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from services.inference.reporting import Reporting
 from services.inference.stream import in_order
 from services.platform.correlation import KEY, correlation_id
-from services.platform.failures import Draining, Failure
+from services.platform.failures import Draining, Failure, InvalidInput
 from services.platform.statuses import abort, code_of
 from services.platform.telemetry import TracedCall
 
@@ -93,13 +94,19 @@ class Calls:
         """
         correlation, deadline = _begin(context)
         span = self._reporting.span(rpc, context.invocation_metadata())
-        exhausted, code = False, "CANCELLED"
+        code = "CANCELLED"
+        # what the stream ends with: reading stops early only when the server drains
+        ending: Failure | None = Draining(SHUTTING_DOWN)
 
         async def read() -> AsyncIterator[Request]:
-            nonlocal exhausted
-            async for request in requests:
-                yield request
-            exhausted = True
+            nonlocal ending
+            try:
+                async for request in requests:
+                    yield request
+            except DecodeError:
+                ending = InvalidInput("a message of the stream is malformed", "", "MALFORMED_MESSAGE")
+            else:
+                ending = None
 
         async def attempt(request: Request) -> Reply:
             outcome = await self._attempt(rpc, model_of(request), correlation, span, answer(request, deadline))
@@ -110,9 +117,9 @@ class Calls:
             async with contextlib.aclosing(in_order(read(), attempt, most, self._draining)) as responses:
                 async for response in responses:
                     yield response
-            code = "UNAVAILABLE" if self._draining.is_set() and not exhausted else "OK"
-            if code != "OK":
-                await abort(context, Draining(SHUTTING_DOWN), correlation)
+            code = "OK" if ending is None else code_of(ending).name
+            if ending is not None:
+                await abort(context, ending, correlation)
         finally:
             self._leave()
             if span is not None:
