@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 
@@ -13,10 +14,19 @@ END_HEADERS, PADDED, PRIORITY = 0x4, 0x8, 0x20
 
 HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE = 0x1, 0x2, 0x3, 0x4, 0x5
 
+NEVER_INDEXED = 0x10
+
 DEFAULT_WINDOW = 65_535
 DEFAULT_FRAME_SIZE = 16_384
 STATUS_NAME = b"grpc-status"
-OK, UNKNOWN, INTERNAL, UNAVAILABLE = 0, 2, 13, 14
+DETAILS_NAME = b"grpc-status-details-bin"
+OK, CANCELLED, UNKNOWN, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE = 0, 1, 2, 8, 13, 14
+
+TRUE_BINARY_METADATA = 0xFE03
+"""gRPC's own setting: binary metadata may come as bytes behind a 0 instead of base64, which gRPC would Huffman-code."""
+CANCEL = 0x8
+RESETS = {0x7: UNAVAILABLE, CANCEL: CANCELLED, 0xB: RESOURCE_EXHAUSTED}
+"""HTTP/2 error code of a reset -> gRPC status ("gRPC over HTTP2", errors); INTERNAL for all others."""
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
@@ -53,22 +63,59 @@ def literal(value: bytes) -> bytes:
     return integer(len(value), 7, 0) + value
 
 
+def header(name: str, value: str) -> bytes:
+    """A header that no table keeps; appended to `request_headers`, it is sent with one call."""
+    return integer(0, 4, NEVER_INDEXED) + literal(name.encode()) + literal(value.encode())
+
+
+def timeout_header(seconds: float) -> bytes:
+    """The deadline of a call, rounded up to a microsecond; below 100 seconds, as 8 digits are all that gRPC allows."""
+    return header("grpc-timeout", f"{max(1, min(99_999_999, math.ceil(seconds * 1e6)))}u")
+
+
 def request_headers(authority: str, path: str, metadata: Sequence[tuple[str, str]] = ()) -> bytes:
     """The header block of a unary gRPC call: literals that are never indexed, so that one block serves every call."""
-    never_indexed = 0x10
     block = b"\x83\x86"  # static table: ":method: POST", ":scheme: http"
     for index, value in ((4, path), (1, authority), (31, "application/grpc"), (58, "bertline-benchmark")):
-        block += integer(index, 4, never_indexed) + literal(value.encode())
+        block += integer(index, 4, NEVER_INDEXED) + literal(value.encode())
     for name, value in (("te", "trailers"), *metadata):
-        block += integer(0, 4, never_indexed) + literal(name.encode()) + literal(value.encode())
+        block += header(name, value)
     return block
 
 
 def grpc_status(block: bytes) -> int | None:
     """The status in a block of trailers, found as the literal that it is; None when there is none."""
-    at = block.find(STATUS_NAME)
+    digits = value_of(block, b"\x0b" + STATUS_NAME)
+    if digits is None:
+        return None
+    return int(digits) if digits.isdigit() else UNKNOWN
+
+
+def status_details(block: bytes) -> bytes:
+    """The serialized google.rpc.Status in a block of trailers; empty when there is none, or not as plain bytes."""
+    value = value_of(block, DETAILS_NAME) or b""
+    return value[1:] if value[:1] == b"\0" else b""
+
+
+def value_of(block: bytes, name: bytes) -> bytes | None:
+    """The value behind a literal name."""
+    at = block.find(name)
     if at < 0:
         return None
-    start = at + len(STATUS_NAME) + 1
-    digits = block[start : start + block[start - 1]]
-    return int(digits) if digits.isdigit() else UNKNOWN
+    start = at + len(name)
+    size, used = _length(block, start)
+    return block[start + used : start + used + size]
+
+
+def _length(block: bytes, at: int) -> tuple[int, int]:
+    """An HPACK integer of 7 bits and more: value, and bytes that it takes."""
+    value = block[at] & 0x7F
+    used = 1
+    if value == 0x7F:
+        while True:
+            byte = block[at + used]
+            value += (byte & 0x7F) << 7 * (used - 1)
+            used += 1
+            if not byte & 0x80:
+                break
+    return value, used

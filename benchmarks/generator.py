@@ -8,20 +8,19 @@ the result.
 from __future__ import annotations
 
 import selectors
-import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from benchmarks.frames import UNAVAILABLE, request_headers
+from benchmarks.frames import UNAVAILABLE
 from benchmarks.host import busy_seconds
-from benchmarks.http2 import Connection, ProtocolError
+from benchmarks.http2 import ProtocolError
+from benchmarks.links import Link, Links
 
 CALLERS_PER_CONNECTION = 16
 STALL_SECONDS = 30.0
-RECEIVE_BYTES = 1 << 18
 
 
 class Call(NamedTuple):
@@ -70,15 +69,8 @@ class Window:
         return [call for call in self.calls if call.status == 0]
 
 
-@dataclass(slots=True)
-class _Link:
-    """A connection, its socket and the calls in flight on it: stream -> (item, began)."""
-
-    socket: socket.socket
-    connection: Connection
-    callers: int
-    flying: dict[int, tuple[int, float]] = field(default_factory=dict)
-    blocked: bool = False
+_Flight = tuple[int, float]
+"""Item and beginning of a call under way."""
 
 
 class Generator:
@@ -96,17 +88,11 @@ class Generator:
     ) -> None:
         self._requests: Iterator[tuple[int, bytes]] = iter(())
         self._server_cpu = server_cpu
-        self._selector = selectors.DefaultSelector()
-        self._links: list[_Link] = []
-        connections = -(-callers // CALLERS_PER_CONNECTION)
-        headers = request_headers(f"{address[0]}:{address[1]}", path)
-        for number in range(connections):
-            connected = socket.create_connection(address, timeout=5)
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connected.setblocking(False)
-            link = _Link(connected, Connection(headers), callers // connections + (number < callers % connections))
-            self._links.append(link)
-            self._selector.register(connected, selectors.EVENT_READ, link)
+        count = -(-callers // CALLERS_PER_CONNECTION)
+        self._links: Links[_Flight] = Links(address, path, count)
+        self._callers = {
+            link: callers // count + (number < callers % count) for number, link in enumerate(self._links.all)
+        }
 
     def __enter__(self) -> Self:
         return self
@@ -114,9 +100,7 @@ class Generator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for link in self._links:
-            link.socket.close()
-        self._selector.close()
+        self._links.__exit__(kind, error, trace)
 
     def run(self, requests: Iterator[tuple[int, bytes]], seconds: float, ramp: float = 0.0) -> Window:
         """Loads the server for `ramp` + `seconds`, of which the ramp is not reported, then waits for the last replies.
@@ -126,10 +110,10 @@ class Generator:
         """
         self._requests = requests
         start = time.perf_counter()
-        for link in self._links:
-            for _ in range(link.callers - len(link.flying)):
+        for link, callers in self._callers.items():
+            for _ in range(callers - len(link.flying)):
                 self._start(link, start)
-            self._send(link)
+            self._links.send(link)
         self._drive(start + ramp)
         begin = self._mark()
         calls = self._drive(begin.at + seconds)
@@ -139,10 +123,10 @@ class Generator:
 
     def call(self, message: bytes) -> Call:
         """One call alone."""
-        link = self._links[0]
+        link = self._links.all[0]
         self._requests = iter([(0, message)])
         self._start(link, time.perf_counter())
-        self._send(link)
+        self._links.send(link)
         return self._drive(None)[0]
 
     def _mark(self) -> Mark:
@@ -152,8 +136,8 @@ class Generator:
         """Answers replies with new calls until that time; None: starts no more and returns when none is under way."""
         calls: list[Call] = []
         now = heard = time.perf_counter()
-        while (now < until) if until is not None else any(link.flying for link in self._links):
-            events = self._selector.select(1.0 if until is None else until - now)
+        while (now < until) if until is not None else any(link.flying for link in self._links.all):
+            events = self._links.select(1.0 if until is None else until - now)
             now = time.perf_counter()
             for key, mask in events:
                 self._serve(key.data, mask, now, calls, until is not None)
@@ -163,42 +147,22 @@ class Generator:
                 raise ProtocolError(f"no reply for {STALL_SECONDS:.0f} s")
         return calls
 
-    def _serve(self, link: _Link, mask: int, now: float, calls: list[Call], again: bool) -> None:
+    def _serve(self, link: Link[_Flight], mask: int, now: float, calls: list[Call], again: bool) -> None:
         if mask & selectors.EVENT_READ:
-            try:
-                chunk = link.socket.recv(RECEIVE_BYTES)
-                if not chunk:
-                    raise ProtocolError("the server closed the connection")
-                replies = link.connection.receive(chunk)
-            except (ProtocolError, OSError):
-                self._abandon(link, now, calls)
+            replies = self._links.replies(link)
+            if replies is None:
+                calls.extend(Call(item, began, now, UNAVAILABLE, b"") for item, began in link.flying.values())
+                link.flying.clear()
+                self._callers[link] = 0
                 return
-            for stream, status, message in replies:
+            for stream, status, message, _ in replies:
                 item, began = link.flying.pop(stream)
                 calls.append(Call(item, began, now, status, message))
                 if again:
                     self._start(link, now)
         if link.connection.outgoing:
-            self._send(link)
+            self._links.send(link)
 
-    def _start(self, link: _Link, now: float) -> None:
+    def _start(self, link: Link[_Flight], now: float) -> None:
         item, message = next(self._requests)
         link.flying[link.connection.start(message)] = item, now
-
-    def _send(self, link: _Link) -> None:
-        outgoing = link.connection.outgoing
-        try:
-            sent = link.socket.send(outgoing)
-        except BlockingIOError:
-            sent = 0
-        del outgoing[:sent]
-        if bool(outgoing) != link.blocked:
-            link.blocked = not link.blocked
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.blocked else 0)
-            self._selector.modify(link.socket, events, link)
-
-    def _abandon(self, link: _Link, now: float, calls: list[Call]) -> None:
-        calls.extend(Call(item, began, now, UNAVAILABLE, b"") for item, began in link.flying.values())
-        link.flying.clear()
-        link.callers = 0
-        self._selector.unregister(link.socket)

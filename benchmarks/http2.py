@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from benchmarks.frames import (
     ACK,
+    CANCEL,
     CONTINUATION,
     DATA,
     DEFAULT_FRAME_SIZE,
@@ -31,8 +32,10 @@ from benchmarks.frames import (
     PING,
     PREFACE,
     PRIORITY,
+    RESETS,
     RST_STREAM,
     SETTINGS,
+    TRUE_BINARY_METADATA,
     UNKNOWN,
     WINDOW_UPDATE,
     frame,
@@ -50,11 +53,15 @@ class ProtocolError(Exception):
 
 
 class Reply(NamedTuple):
-    """How one call ended. `status` is a gRPC status code; `message` is the serialized reply, empty on errors."""
+    """How one call ended. `status` is a gRPC status code; `message` is the serialized reply, empty on errors.
+
+    `trailers` is the header block that came with an error.
+    """
 
     stream: int
     status: int
     message: bytes
+    trailers: bytes = b""
 
 
 class _Unsent:
@@ -84,11 +91,17 @@ class Connection:
     def __init__(self, headers: bytes) -> None:
         self.outgoing = bytearray(
             PREFACE
-            + settings({HEADER_TABLE_SIZE: 0, ENABLE_PUSH: 0, INITIAL_WINDOW_SIZE: RECEIVE_WINDOW})
+            + settings(
+                {
+                    HEADER_TABLE_SIZE: 0,
+                    ENABLE_PUSH: 0,
+                    INITIAL_WINDOW_SIZE: RECEIVE_WINDOW,
+                    TRUE_BINARY_METADATA: 1,
+                }
+            )
             + window_update(0, RECEIVE_WINDOW - DEFAULT_WINDOW)
         )
         self.max_concurrent_streams: int | None = None
-        self._head = struct.pack(">IB", len(headers) << 8 | HEADERS, END_HEADERS)
         self._headers = headers
         self._stream = -1
         self._incoming = b""
@@ -110,13 +123,17 @@ class Connection:
             WINDOW_UPDATE: self._on_window_update,
         }
 
-    def start(self, message: bytes) -> int:
-        """Begins a call with a serialized request; returns its stream, which the reply will name."""
+    def start(self, message: bytes, more: bytes = b"", headers: bytes | None = None) -> int:
+        """Begins a call with a serialized request; returns its stream, which the reply will name.
+
+        `more` are headers of this call alone; `headers` stand for the connection's own, for a call of another method.
+        """
         self._stream = stream = self._stream + 2
         self._received[stream] = _Received()
         body = b"\0" + len(message).to_bytes(4, "big") + message
         name = stream.to_bytes(4, "big")
-        self.outgoing += self._head + name + self._headers
+        block = (self._headers if headers is None else headers) + more
+        self.outgoing += (len(block) << 16 | HEADERS << 8 | END_HEADERS).to_bytes(5, "big") + name + block
         size = len(body)
         if size <= self._window and size <= self._stream_window and size <= self._frame_size and not self._unsent:
             self._window -= size
@@ -125,6 +142,12 @@ class Connection:
             self._unsent[stream] = _Unsent(body, self._stream_window)
             self._send_unsent()
         return stream
+
+    def cancel(self, stream: int) -> None:
+        """Gives a call up; no reply will name it."""
+        if self._received.pop(stream, None) is not None:
+            self._unsent.pop(stream, None)
+            self.outgoing += frame(RST_STREAM, 0, stream, CANCEL.to_bytes(4, "big"))
 
     def receive(self, chunk: bytes) -> list[Reply]:
         """Takes bytes from the socket; returns the calls that they finish. ProtocolError when nothing can follow."""
@@ -178,10 +201,12 @@ class Connection:
             return None
         self._open_headers = None
         status = grpc_status(block)
-        return self._finish(stream, UNKNOWN if status is None else status)
+        return self._finish(stream, UNKNOWN if status is None else status, block)
 
-    def _on_reset(self, _flags: int, stream: int, _payload: bytes) -> Reply | None:
-        return self._finish(stream, INTERNAL) if stream in self._received else None
+    def _on_reset(self, _flags: int, stream: int, payload: bytes) -> Reply | None:
+        if stream not in self._received:
+            return None
+        return self._finish(stream, RESETS.get(int.from_bytes(payload, "big"), INTERNAL))
 
     def _on_settings(self, flags: int, _stream: int, payload: bytes) -> None:
         if flags & ACK:
@@ -227,12 +252,12 @@ class Connection:
             if not unsent.body:
                 del self._unsent[stream]
 
-    def _finish(self, stream: int, status: int) -> Reply:
+    def _finish(self, stream: int, status: int, trailers: bytes = b"") -> Reply:
         received = self._received.pop(stream)
         self._unsent.pop(stream, None)
         data = received.data
         if status != OK:
-            return Reply(stream, status, b"")
+            return Reply(stream, status, b"", trailers)
         if len(data) < 5 or data[0] or int.from_bytes(data[1:5], "big") != len(data) - 5:
             return Reply(stream, INTERNAL, b"")  # not exactly one uncompressed message
         return Reply(stream, OK, data[5:])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 from statistics import median
 
 from benchmarks.figures import Ratio, percentile, ratio
 from benchmarks.generator import Window
 from benchmarks.limit import Rate
+from benchmarks.server_metrics import Counters
 
 NOISE = 0.1
 """Share of the cores that neighbours may use before a plain ratio no longer counts."""
@@ -33,6 +35,10 @@ class Level:
     """gRPC status code, or "wrong answer" -> calls."""
     repeats: int
     """Texts sent more than once in a window: a cache could have answered them."""
+    waste: float
+    """Tokens computed for each real one, by the server's own count; NaN where it does not say."""
+    batch_texts: float
+    """Mean texts a batch."""
     limits: list[float]
     """Texts/s of the in-process limit before, between and after the windows."""
     neighbours: float
@@ -58,7 +64,12 @@ class Level:
 
 
 def level(
-    callers: int, texts_per_call: int, windows: Sequence[Window], around: Sequence[Rate], wrong_answers: int
+    callers: int,
+    texts_per_call: int,
+    windows: Sequence[Window],
+    around: Sequence[Rate],
+    wrong_answers: int,
+    counted: Counters | None = None,
 ) -> Level:
     """Sums up windows of one level; `around` are the limits before, between and after them."""
     done = [call for window in windows for call in window.completed]
@@ -83,6 +94,8 @@ def level(
         errors=dict(errors),
         repeats=texts_per_call
         * sum(len(window.calls) - len({call.item for call in window.calls}) for window in windows),
+        waste=counted.waste if counted else nan,
+        batch_texts=counted.batch_size if counted else nan,
         limits=[each.texts_per_second for each in around],
         neighbours=max([window.neighbours for window in windows] + [each.neighbours for each in around]),
     )

@@ -57,6 +57,16 @@ class Model:
     pad_token_id: int
 
 
+def over(rates: Sequence[Rate]) -> Rate:
+    """Measurements over equally many texts as one."""
+    count = len(rates)
+    return Rate(
+        count / sum(1 / rate.texts_per_second for rate in rates),
+        sum(rate.cpu_seconds for rate in rates) / count,
+        sum(rate.neighbours for rate in rates) / count,
+    )
+
+
 class Limit:
     """Measures one model on this machine's cores. Holds the sessions of every layout tried until `choose` settled on one."""
 
@@ -94,7 +104,13 @@ class Limit:
 
     def logits(self, text: Text) -> NDArray[np.float32]:
         """The model's answer to one text alone, float32 [labels]."""
-        session = self._opened(self.layout)[0]
+        return self._alone(self._opened(self.layout)[0], text)
+
+    def bare(self, text: Text) -> NDArray[np.float32]:
+        """The same from a session that spreads each run over all cores: the least that a lone caller must wait."""
+        return self._alone(self._opened(Layout(1, self.cores, 1))[0], text)
+
+    def _alone(self, session: Any, text: Text) -> NDArray[np.float32]:
         encoding = self._tokenizer.encode(text) if isinstance(text, str) else self._tokenizer.encode(*text)
         logits: NDArray[np.float32] = self._run(session, [encoding])[0]
         return logits

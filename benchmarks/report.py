@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.host import Facts
 from benchmarks.level import NOISE, Level
+from benchmarks.lone import Lone
+from benchmarks.pages import columns, listed, of_host, write_pages
+
+MIB = 1 << 20
 
 COLUMNS = (
     "callers", "texts/s", "of the limit", "limit texts/s", "by CPU", "neighbours", "p50 ms", "p95 ms", "p99 ms",
-    "server CPU ms/text", "generator CPU ms/text", "generator share", "errors",
+    "server CPU s/1,000", "generator CPU s/1,000", "limit CPU s/1,000", "generator share", "padded/real", "texts/batch",
+    "errors",
 )  # fmt: skip
 
 EXPLANATION = """\
 "Of the limit" is texts/s over the median of the in-process limits measured just before, between and after the windows
 of that level; in brackets the same over the fastest and the slowest of them. "By CPU" is CPU time a text: the limit's
 over that of server and generator together; where all cores are busy it is near the ratio that a machine without
-neighbours would show. "Neighbours" are the cores that other processes used, at the worst moment of the level. The
-generator runs on the same cores as the server."""
+neighbours would show. "CPU s/1,000" are CPU seconds for 1,000 texts. "Padded/real" are the tokens that the server
+computed for each real one, "texts/batch" the mean size of its batches, both by its own count. "Neighbours" are the
+cores that other processes used, at the worst moment of the level. The generator runs on the same cores as the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +47,28 @@ class Report:
     host: Facts
     create_time: str
     levels: list[Level]
+    rounds: int = 1
+    seconds: float = 0.0
+    """Length of a round."""
+    processes: int = 1
+    memory_warm: int = 0
+    """Resident bytes of the server after it was warmed up."""
+    memory_end: int = 0
+    lone: Lone | None = None
 
 
 def table(levels: Sequence[Level], cores: int) -> str:
     """The levels as a Markdown table; ratios that neighbours spoiled are struck out."""
-    rows = [list(COLUMNS), *(_row(level, cores) for level in levels)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = [
-        "| " + " | ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    ]
-    lines.insert(1, "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|")
-    return "\n".join(lines)
+    return columns(COLUMNS, [_row(level, cores) for level in levels])
+
+
+def lone_line(lone: Lone) -> str:
+    """What a lone caller waits beside the bare session."""
+    return (
+        f"One caller, {lone.texts} texts in turns with the bare session and tokenizer: p50 {lone.server_p50_ms:.2f} ms "
+        f"against {lone.bare_p50_ms:.2f} ms (+{lone.difference_ms:.2f} ms), p95 {lone.server_p95_ms:.2f} ms against "
+        f"{lone.bare_p95_ms:.2f} ms."
+    )
 
 
 def contention(levels: Sequence[Level], cores: int) -> str:
@@ -69,29 +84,29 @@ def contention(levels: Sequence[Level], cores: int) -> str:
 
 def markdown(report: Report) -> str:
     """The page of a run."""
-    host = report.host
     facts = {
         "model": f"{report.model} version {report.version}, variant {report.variant}",
         "texts": f"{report.texts}, {report.distinct_texts} distinct, {report.texts_per_call} a call",
         "limit": f"{report.layout} (best of {len(report.grid)} layouts)",
+        "rounds": f"{report.rounds} of {report.seconds:g} s, server and limit in turn",
+        "server processes": report.processes,
         "answers": f"{report.agreement:.1%} of a sample as in process",
-        "processor": f"{host.processor}, {host.cores} cores, {', '.join(host.instruction_sets)}",
-        "load before": f"{host.load:.2f}",
-        "system": host.system,
-        "versions": ", ".join(f"{name} {version}" for name, version in host.versions.items()),
-        "commit": host.commit,
+        "server memory": f"{report.memory_warm / MIB:.0f} MiB after warm-up, {report.memory_end / MIB:.0f} MiB at the end",
+        **of_host(report.host),
         "time": report.create_time,
     }
     repeats = sum(level.repeats for level in report.levels)
     warning = f"\n{repeats} texts were sent more than once within a window: the file is short.\n" if repeats else ""
-    warning += f"\n{caution}\n" if (caution := contention(report.levels, host.cores)) else ""
-    listed = "\n".join(f"- {name}: {value}" for name, value in facts.items())
-    return f"# Serving {report.model}\n\n{table(report.levels, host.cores)}\n{warning}\n{EXPLANATION}\n\n{listed}\n"
+    warning += f"\n{caution}\n" if (caution := contention(report.levels, report.host.cores)) else ""
+    alone = f"\n{lone_line(report.lone)}\n" if report.lone else ""
+    return (
+        f"# Serving {report.model}\n\n{table(report.levels, report.host.cores)}\n{alone}{warning}\n{EXPLANATION}\n\n"
+        f"{listed(facts)}\n"
+    )
 
 
 def write(report: Report, folder: Path, name: str) -> list[Path]:
-    """Writes `<name>.json` and `<name>.md` (aside, synced, renamed); returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes `<name>.json` and `<name>.md`; returns their paths."""
     content = dataclasses.asdict(report)
     for entry, level in zip(content["levels"], report.levels, strict=True):
         entry |= {
@@ -99,18 +114,9 @@ def write(report: Report, folder: Path, name: str) -> list[Path]:
             "cpu_ratio": level.cpu_ratio,
         }
         entry["contended"] = level.contended(report.host.cores)
-    pages = {".json": json.dumps(content, indent=2, ensure_ascii=False) + "\n", ".md": markdown(report)}
-    paths = []
-    for suffix, text in pages.items():
-        path = folder / (name + suffix)
-        aside = folder / (name + suffix + ".partial")
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-        paths.append(path)
-    return paths
+    if report.lone:
+        content["lone"]["difference_ms"] = report.lone.difference_ms
+    return write_pages(folder, name, content, markdown(report))
 
 
 def _row(level: Level, cores: int) -> list[str]:
@@ -129,6 +135,9 @@ def _row(level: Level, cores: int) -> list[str]:
         f"{level.p99_ms:.1f}",
         f"{level.server_cpu * 1e3:.3f}",
         f"{level.generator_cpu * 1e3:.3f}",
+        f"{level.limit_cpu * 1e3:.3f}",
         f"{level.generator_share:.1%}",
+        f"{level.waste:.3f}",
+        f"{level.batch_texts:.1f}",
         ", ".join(f"{code}: {count}" for code, count in level.errors.items()) or "0",
     ]

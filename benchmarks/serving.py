@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.server_process import ServerFailed, ServerProcess, free_port, inference_command, running
+from benchmarks.server_process import ServerFailed, ServerProcess, inference
 from benchmarks.texts import NoTexts, read_texts
 
 if TYPE_CHECKING:
@@ -28,26 +28,30 @@ def main(
         Path | None,
         typer.Option(help="CSV or JSON lines with a column named text.", show_default="test split of the model's run"),
     ] = None,
-    callers: Annotated[str, typer.Option(help="Levels of concurrency, comma-separated.")] = "1,8,32,128",
+    callers: Annotated[str, typer.Option(help="Levels of concurrency, comma-separated.")] = "1,32,128",
     texts_per_call: Annotated[int, typer.Option(help="Texts that each call carries.", min=1)] = 1,
-    seconds: Annotated[float, typer.Option(help="Measured seconds a level.", min=1.0)] = 8.0,
+    rounds: Annotated[int, typer.Option(help="Windows a level, each beside one of the limit.", min=1)] = 3,
+    seconds: Annotated[float, typer.Option(help="Length of a window.", min=1.0)] = 20.0,
+    processes: Annotated[int, typer.Option(help="Processes of the server.", min=1)] = 1,
     out: Annotated[Path, typer.Option(help="Folder for the report and the server's log.")] = Path("build/bench"),
 ) -> None:
     """Compare the server's texts/s and latency with the in-process limit of the same ONNX file.
 
     Exits with 1 when calls failed or answers were wrong.
     """
-    from benchmarks.report import contention, table, write
+    from benchmarks.report import contention, lone_line, table, write
     from export.failures import ExportFailure
 
     source = texts or Path("runs") / model / "data" / "test.jsonl"
     try:
-        report = compare(registry, model, source, _levels(callers), texts_per_call, seconds, out)
+        report = compare(registry, model, source, _levels(callers), texts_per_call, rounds, seconds, processes, out)
     except (NoTexts, ServerFailed, ExportFailure) as error:
         sys.stderr.write(f"benchmark: {error}\n")
         raise typer.Exit(2) from None
     cores = report.host.cores
     print(f"{table(report.levels, cores)}\n\nlimit: {report.layout}; answers as in process: {report.agreement:.1%}")
+    if report.lone:
+        print(lone_line(report.lone))
     if caution := contention(report.levels, cores):
         print(caution)
     stem = source.stem if source.stem not in {"train", "test"} else source.resolve().parent.name
@@ -58,9 +62,18 @@ def main(
 
 
 def compare(
-    registry: str, model: str, source: Path, callers: list[int], texts_per_call: int, seconds: float, out: Path
+    registry: str,
+    model: str,
+    source: Path,
+    callers: list[int],
+    texts_per_call: int,
+    rounds: int,
+    seconds: float,
+    processes: int,
+    out: Path,
 ) -> Report:
     """Runs the whole comparison. Raises NoTexts, ServerFailed or ExportFailure."""
+    from benchmarks import server_metrics
     from benchmarks.comparison import Comparison
     from benchmarks.host import facts
     from benchmarks.messages import request
@@ -69,18 +82,28 @@ def compare(
 
     host = facts()
     texts = read_texts(source)
-    port, log = free_port(), out / "server.log"
-    with running(inference_command(registry, model, port, free_port()), port, log) as server:
-        version, variant = _identify(server, request(model, texts[0]), log)
+    log = out / "server.log"
+    with inference(registry, model, log, processes) as server:
+        version, variant = identify(server, request(model, texts[0]), log)
         bundle = Registry(registry).open(model, version)
         limit = _limit(bundle, variant)
-        comparison = Comparison(model, texts, texts_per_call, limit, server, bundle.manifest.labels)
-        _tell("choosing the layout of the limit")
-        comparison.prepare()
+
+        def counters() -> server_metrics.Counters:
+            return server_metrics.read(server.metrics_port)
+
+        comparison = Comparison(model, texts, texts_per_call, limit, server, bundle.manifest.labels, counters)
+        tell("choosing the layout of the limit")
+        comparison.prepare(seconds)
+        warm = server.memory_bytes()
         levels = []
         for number in callers:
-            _tell(f"{number} callers")
-            levels.append(comparison.level(number, seconds))
+            tell(f"{number} callers")
+            levels.append(comparison.level(number, seconds, rounds))
+        alone = None
+        if 1 in callers and texts_per_call == 1:
+            tell("one caller beside the bare session")
+            alone = comparison.lone(seconds * rounds)
+        end = server.memory_bytes()
     return Report(
         model=model,
         version=version,
@@ -94,6 +117,12 @@ def compare(
         host=host,
         create_time=datetime.now(UTC).isoformat(timespec="seconds"),
         levels=levels,
+        rounds=rounds,
+        seconds=seconds,
+        processes=processes,
+        memory_warm=warm,
+        memory_end=end,
+        lone=alone,
     )
 
 
@@ -103,11 +132,11 @@ def _levels(callers: str) -> list[int]:
     except ValueError:
         levels = []
     if not levels or min(levels) < 1:
-        raise typer.BadParameter(f"--callers {callers!r} is not a list of numbers such as 1,8,32,128")
+        raise typer.BadParameter(f"--callers {callers!r} is not a list of numbers such as 1,32,128")
     return levels
 
 
-def _identify(server: ServerProcess, request: bytes, log: Path) -> tuple[int, str]:
+def identify(server: ServerProcess, request: bytes, log: Path) -> tuple[int, str]:
     """Version and variant that the server answers with."""
     from benchmarks.generator import Generator
     from benchmarks.messages import PATH, served
@@ -128,7 +157,8 @@ def _limit(bundle: Bundle, variant: str) -> Limit:
     return Limit(model)
 
 
-def _tell(step: str) -> None:
+def tell(step: str) -> None:
+    """Says on stderr what is being done."""
     sys.stderr.write(f"benchmark: {step}\n")
     sys.stderr.flush()
 

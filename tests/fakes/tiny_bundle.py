@@ -17,6 +17,7 @@ from export.bundle import MANIFEST, Bundle, entry
 from export.golden import Golden, GoldenVariant, tolerance
 from export.manifest import Calibration, Host, Manifest, ParityProof, Task, Variant
 from export.registry import Registry
+from tests.fakes.slow_graph import slowed
 from tests.fakes.tiny_graphs import WIDTH, classification_graph, embedding_graph, pair_graph, tagging_graph
 from tests.fakes.tiny_words import LABELS, TAG_LABELS, VOCABULARY, tiny_tokenizer
 
@@ -42,11 +43,20 @@ class Kind:
 
 
 def publish_tiny(
-    registry: Path, name: str = "tiny", *, pair: bool = False, max_length: int = 32, label: str | None = "stable"
+    registry: Path,
+    name: str = "tiny",
+    *,
+    pair: bool = False,
+    max_length: int = 32,
+    label: str | None = "stable",
+    work: int = 0,
 ) -> Bundle:
-    """Publishes a new version of a classifier and points `label` at it."""
+    """Publishes a new version of a classifier and points `label` at it. `work` makes it slow, see `slow_graph`."""
     kind = Kind("single_label_classification", LABELS, pair)
-    return _publish(registry, name, classification_graph(), kind, max_length, label)
+    graph = classification_graph()
+    if work:
+        graph = slowed(graph, work, len(LABELS))
+    return _publish(registry, name, graph, kind, max_length, label)
 
 
 def publish_tiny_embedding(

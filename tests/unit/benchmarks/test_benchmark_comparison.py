@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,17 @@ from typer.testing import CliRunner
 from benchmarks import comparison, messages, serving
 from benchmarks.generator import Call, Generator
 from benchmarks.limit import Layout, Rate
-from benchmarks.server_process import ServerFailed, ServerProcess, cpu_seconds, free_port, inference_command, running
+from benchmarks.server_metrics import Counters
+from benchmarks.server_process import (
+    ServerFailed,
+    ServerProcess,
+    cpu_seconds,
+    family,
+    free_port,
+    inference_command,
+    memory_bytes,
+    running,
+)
 from benchmarks.texts import Text
 
 TEXTS: list[Text] = ["where is my card", "卡丢了怎么办", "a refund, please"] * 400
@@ -28,6 +39,7 @@ class FakeLimit:
         self.layout = Layout(1, 1, 4)
         self.grid: dict[Layout, float] = {}
         self.measured: list[int] = []
+        self.asked: list[Text] = []
 
     def choose(self, draw: object, seconds: float = 1.0) -> Layout:
         self.grid = {self.layout: 50.0}
@@ -39,6 +51,10 @@ class FakeLimit:
 
     def logits(self, text: Text) -> np.ndarray:
         return np.eye(2, dtype=np.float32)[self._best]
+
+    def bare(self, text: Text) -> np.ndarray:
+        self.asked.append(text)
+        return self.logits(text)
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +74,8 @@ def compare(
 def test_a_level_stands_between_limits_measured_around_it(server: ServerProcess) -> None:
     limit = FakeLimit(best=0)
     course = compare(server, limit, ["echo", "other"])
-    course.prepare()
-    first, second = course.level(2, 0.4), course.level(9, 0.4)
+    course.prepare(0.4)
+    first, second = course.level(2, 0.2, rounds=2), course.level(9, 0.2, rounds=2)
     assert limit.measured == [100] * 5, "before, between and after: 1 + 2 + 2, two seconds' worth of texts each"
     for found, callers in ((first, 2), (second, 9)):
         assert (found.callers, found.limits, found.errors) == (callers, [50.0] * 3, {})
@@ -70,17 +86,48 @@ def test_a_level_stands_between_limits_measured_around_it(server: ServerProcess)
 
 def test_calls_of_several_texts_count_as_that_many(server: ServerProcess) -> None:
     course = compare(server, FakeLimit(best=0), ["echo", "other"], texts_per_call=4)
-    course.prepare()
-    found = course.level(2, 0.2)
+    course.prepare(0.1)
+    found = course.level(2, 0.1, rounds=2)
     assert found.errors == {}
     assert found.texts % 4 == 0
     assert course.agreement() == 1.0
 
 
+def test_a_window_of_the_limit_is_as_long_as_one_of_the_server(server: ServerProcess) -> None:
+    limit = FakeLimit(best=0)
+    course = compare(server, limit, ["echo", "other"])
+    course._measure_limit(20.0)
+    assert len(limit.measured) == 10
+    assert [rate.texts_per_second for rate in course._limits] == [pytest.approx(50.0)]
+
+
+def test_a_lone_caller_is_measured_beside_the_bare_session(server: ServerProcess) -> None:
+    limit = FakeLimit(best=0)
+    found = compare(server, limit, ["echo", "other"]).lone(0.0)
+    assert found.texts == 32
+    assert limit.asked[:2] != limit.asked[2:4]
+    assert found.server_p50_ms > found.bare_p50_ms > 0
+    assert found.difference_ms == found.server_p50_ms - found.bare_p50_ms
+
+
+def test_what_the_server_counts_between_the_ends_of_a_window_is_its_own(server: ServerProcess) -> None:
+    numbers = iter(range(100))
+
+    def counters() -> Counters:
+        number = next(numbers)
+        return Counters(number, 4 * number, 13 * number, 3 * number, 0, {})
+
+    limit = FakeLimit(best=0)
+    course = comparison.Comparison("echo", TEXTS, 1, limit, server, ["echo"], counters)  # type: ignore[arg-type]  # a fake
+    course.prepare(0.1)
+    found = course.level(1, 0.1, rounds=2)
+    assert (found.waste, found.batch_texts) == (1.3, 4.0)
+
+
 def test_labels_that_the_model_does_not_have_are_errors_and_others_disagree(server: ServerProcess) -> None:
     course = compare(server, FakeLimit(best=1), ["refund", "card"])
-    course.prepare()
-    found = course.level(1, 0.2)
+    course.prepare(0.1)
+    found = course.level(1, 0.2, rounds=1)
     assert found.errors == {"wrong answer": found.texts}
     assert course.agreement() == 0.0
 
@@ -144,6 +191,25 @@ def test_the_inference_server_is_started_as_users_start_it() -> None:
     command = inference_command("models", "news", 5, 6)
     assert command[1:3] == ["-m", "services.inference"]
     assert " ".join(command[3:]) == "--registry models --models news --port 5 --metrics-port 6"
+    assert inference_command("models", "news", 5, 6, processes=3)[-2:] == ["--processes", "3"]
+
+
+def test_a_process_is_watched_with_those_that_it_started(tmp_path: Path) -> None:
+    program = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    process.stdout.readline()
+    watched = ServerProcess(("127.0.0.1", 1), process.pid)
+    assert len(family(process.pid)) == 2
+    assert watched.memory_bytes() > memory_bytes(process.pid) > 1 << 20
+    assert watched.cpu_seconds() >= cpu_seconds(process.pid) > 0
+    assert watched.alive()
+    process.stdin.close()
+    process.wait()
+    process.stdout.close()
+    assert not watched.alive()
+    assert (watched.memory_bytes(), watched.cpu_seconds()) == (0, 0.0)
 
 
 @pytest.mark.parametrize("callers", ["", "0", "1,x"])

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from benchmarks.limit import BATCH_SIZES, Layout, Limit, Model
+from benchmarks.limit import BATCH_SIZES, Layout, Limit, Model, Rate, over
 
 WORDS = ["[PAD]", "[UNK]", "a", "b", "c", "银行"]
 
@@ -51,6 +51,17 @@ def test_a_text_alone_gives_the_models_own_logits(model: Model) -> None:
     assert limit.logits("a b").tolist() == [5.0, 3.0]
     assert limit.logits("银行 c").tolist() == [9.0, 3.0]
     assert limit.logits(("a", "b")).tolist() == [5.0, 3.0]
+
+
+def test_the_bare_session_gives_the_same_answer(model: Model) -> None:
+    limit = Limit(model, cores=2)
+    assert limit.bare("a b").tolist() == limit.logits("a b").tolist() == [5.0, 3.0]
+
+
+def test_measurements_over_equally_many_texts_become_one() -> None:
+    whole = over([Rate(100.0, 0.01, 0.0), Rate(50.0, 0.03, 0.2)])
+    assert whole.texts_per_second == pytest.approx(200 / 3), "the same texts in 1 s and in 2 s"
+    assert (whole.cpu_seconds, whole.neighbours) == (0.02, 0.1)
 
 
 def test_texts_are_cut_as_the_server_cuts_them(model: Model) -> None:

@@ -9,11 +9,12 @@ import pytest
 from benchmarks.figures import Ratio
 from benchmarks.host import Facts, commit, facts
 from benchmarks.level import Level
+from benchmarks.lone import Lone
 from benchmarks.report import COLUMNS, Report, contention, markdown, table, write
 
 LEVEL = Level(
     callers=32, texts=4_000, texts_per_second=500.4, ratio=Ratio(0.871, 0.85, 0.9), p50_ms=60.04, p95_ms=80.0,
-    p99_ms=95.5, server_cpu=0.0035, generator_cpu=0.00005, limit_cpu=0.003, errors={}, repeats=0,
+    p99_ms=95.5, server_cpu=0.0035, generator_cpu=0.00005, limit_cpu=0.003, errors={}, repeats=0, waste=1.043, batch_texts=5.25,
     limits=[580.0, 556.0, 574.5], neighbours=0.15,
 )  # fmt: skip
 HOST = Facts("A processor", ["avx2"], 2, 0.51, "Linux 6", {"python": "3.11", "grpcio": "1.85"}, "abc with changes")
@@ -35,7 +36,8 @@ def test_the_table_has_a_row_for_each_level_with_every_figure() -> None:
     assert cells(header) == list(COLUMNS)
     assert len(rule) == len(header)
     assert cells(rows[0]) == [
-        "32", "500", "0.871 (0.85-0.90)", "556-580", "0.845", "0.15", "60.0", "80.0", "95.5", "3.500", "0.050", "1.4%", "0",
+        "32", "500", "0.871 (0.85-0.90)", "556-580", "0.845", "0.15", "60.0", "80.0", "95.5", "3.500", "0.050",
+        "3.000", "1.4%", "1.043", "5.2", "0",
     ]  # fmt: skip
     assert (cells(rows[1])[0], cells(rows[1])[-1]) == ("1", "8: 2, 14: 1")
 
@@ -53,6 +55,16 @@ def test_a_ratio_taken_among_busy_neighbours_is_struck_out_and_explained() -> No
     assert "At 8 callers other processes used" in markdown(dataclasses.replace(REPORT, levels=[LEVEL, busy]))
     assert contention([LEVEL], 2) == ""
     assert not contention([busy], 64), "one busy core of 64 is noise"
+
+
+def test_memory_rounds_and_a_lone_caller_are_on_the_page() -> None:
+    lone = Lone(texts=320, bare_p50_ms=3.1, bare_p95_ms=3.5, server_p50_ms=4.0, server_p95_ms=5.0)
+    page = markdown(
+        dataclasses.replace(REPORT, rounds=3, seconds=20.0, memory_warm=300 << 20, memory_end=305 << 20, lone=lone)
+    )
+    for fact in ("3 of 20 s", "300 MiB after warm-up, 305 MiB at the end", "(+0.90 ms)", "p95 5.00 ms against 3.50 ms"):
+        assert fact in page
+    assert "One caller" not in markdown(REPORT)
 
 
 def test_repeated_texts_are_confessed() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from benchmarks.frames import (
     ACK,
+    CANCELLED,
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -21,14 +22,17 @@ from benchmarks.frames import (
     PADDED,
     PING,
     PREFACE,
+    RESOURCE_EXHAUSTED,
     RST_STREAM,
     SETTINGS,
+    UNAVAILABLE,
     UNKNOWN,
     WINDOW_UPDATE,
     frame,
     literal,
     request_headers,
     settings,
+    timeout_header,
     window_update,
 )
 from benchmarks.http2 import RECEIVE_WINDOW, Connection, ProtocolError, Reply
@@ -83,7 +87,7 @@ def test_it_greets_with_the_preface_and_an_empty_header_table() -> None:
     assert greeting.startswith(PREFACE)
     first, second = frames(greeting[len(PREFACE) :])
     assert first[0] == SETTINGS
-    assert dict(struct.iter_unpack(">HI", first[3])) == {1: 0, 2: 0, 4: RECEIVE_WINDOW}
+    assert dict(struct.iter_unpack(">HI", first[3])) == {1: 0, 2: 0, 4: RECEIVE_WINDOW, 0xFE03: 1}
     assert second == (WINDOW_UPDATE, 0, 0, struct.pack(">I", RECEIVE_WINDOW - 65_535))
 
 
@@ -125,14 +129,14 @@ def test_interleaved_replies_find_their_calls(connection: Connection) -> None:
 def test_an_error_without_a_message_carries_its_status(connection: Connection) -> None:
     stream = connection.start(b"")
     block = RESPONSE_HEADERS + trailers(8)
-    assert connection.receive(frame(HEADERS, END_HEADERS | END_STREAM, stream, block)) == [Reply(stream, 8, b"")]
+    assert connection.receive(frame(HEADERS, END_HEADERS | END_STREAM, stream, block)) == [Reply(stream, 8, b"", block)]
 
 
 def test_trailers_may_go_on_in_a_continuation(connection: Connection) -> None:
     stream = connection.start(b"")
     block = trailers(5)
     data = frame(HEADERS, END_STREAM, stream, block[:4]) + frame(CONTINUATION, END_HEADERS, stream, block[4:])
-    assert connection.receive(data) == [Reply(stream, 5, b"")]
+    assert connection.receive(data) == [Reply(stream, 5, b"", block)]
 
 
 def test_padding_is_no_part_of_a_message(connection: Connection) -> None:
@@ -165,6 +169,31 @@ def test_a_reset_fails_its_call_alone(connection: Connection) -> None:
     assert connection.receive(frame(RST_STREAM, 0, first, b"\0\0\0\2")) == [Reply(first, INTERNAL, b"")]
     assert connection.receive(frame(RST_STREAM, 0, first, b"\0\0\0\2")) == []
     assert connection.receive(reply(second, b"x")) == [Reply(second, 0, b"x")]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(7, UNAVAILABLE), (8, CANCELLED), (11, RESOURCE_EXHAUSTED), (1, INTERNAL)]
+)
+def test_a_reset_says_why(connection: Connection, code: int, status: int) -> None:
+    stream = connection.start(b"")
+    assert connection.receive(frame(RST_STREAM, 0, stream, struct.pack(">I", code))) == [Reply(stream, status, b"")]
+
+
+def test_a_call_can_bring_headers_of_its_own_and_another_method(connection: Connection) -> None:
+    timeout = timeout_header(0.5)
+    connection.start(b"one", timeout)
+    connection.start(b"two", timeout, b"other")
+    headers = [payload for kind, _, _, payload in sent(connection) if kind == HEADERS]
+    assert headers == [HEADER_BLOCK + timeout, b"other" + timeout]
+
+
+def test_a_cancelled_call_is_reset_and_not_heard_of_again(connection: Connection) -> None:
+    gone, stays = connection.start(b"x" * 70_000), connection.start(b"y")
+    sent(connection)
+    connection.cancel(gone)
+    connection.cancel(gone)
+    assert sent(connection) == [(RST_STREAM, 0, gone, struct.pack(">I", 8))]
+    assert connection.receive(reply(gone, b"late") + reply(stays, b"z")) == [Reply(stays, 0, b"z")]
 
 
 def test_the_end_of_the_connection_is_said_with_its_reason(connection: Connection) -> None:

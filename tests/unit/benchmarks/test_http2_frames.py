@@ -16,6 +16,8 @@ from benchmarks.frames import (
     literal,
     request_headers,
     settings,
+    status_details,
+    timeout_header,
     window_update,
 )
 
@@ -101,6 +103,21 @@ def test_the_status_is_found_among_other_trailers(status: int) -> None:
     digits = str(status).encode()
     block = b"\x20\x00" + literal(b"x-correlation-id") + literal(b"77") + b"\x00" + literal(b"grpc-status")
     assert grpc_status(block + literal(digits) + b"\x00" + literal(b"grpc-message") + literal(b"no")) == status
+
+
+def test_the_details_of_a_status_are_found_as_true_bytes_only() -> None:
+    details = bytes(range(256)) * 3
+    name = b"\x00" + literal(b"grpc-status-details-bin")
+    block = name + literal(b"\0" + details) + b"\x00" + literal(b"grpc-status") + literal(b"8")
+    assert status_details(block) == details
+    assert grpc_status(block) == 8, "the name of the details begins like that of the status"
+    assert status_details(name + literal(b"CAUS")) == b""
+    assert status_details(b"\x88") == b""
+
+
+def test_a_deadline_is_said_in_microseconds_of_at_most_eight_digits() -> None:
+    values = [decoded_literals(timeout_header(seconds))[0][1] for seconds in (1.5, 0.0000001, -3.0, 1e9)]
+    assert values == [b"1500000u", b"1u", b"1u", b"99999999u"]
 
 
 def test_a_block_without_status_has_none_and_a_garbled_one_is_unknown() -> None:
