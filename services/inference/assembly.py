@@ -12,14 +12,21 @@ from typing import Any
 import structlog
 import uvloop
 
-from services.inference import open_inference, servicer
+from export.registry import Registry
+from services.inference import model_servicer, open_inference, servicer
+from services.inference.administration import ModelAdministration
 from services.inference.calls import Calls
-from services.inference.models import Models, load_models
+from services.inference.desired import Following
+from services.inference.holdings import Holdings
+from services.inference.loading import LoadedModel, load
+from services.inference.models import Models
 from services.inference.pipeline import Pipeline
+from services.inference.reconciliation import Reconciler
 from services.inference.reporting import Reporting
 from services.inference.scheduling.scheduler import Scheduler
 from services.inference.session import preload_cuda
 from services.inference.settings import InferenceSettings
+from services.inference.shadowing import Shadowing
 from services.platform.exposition import expose
 from services.platform.lifecycle import stop_signal
 from services.platform.logs import shape
@@ -48,7 +55,15 @@ class InferenceServer:
     """A running server. `port` and `metrics_port` are those it listens on."""
 
     def __init__(
-        self, server: Server, calls: Calls, models: Models, scheduler: Scheduler, port: int, metrics_port: int
+        self,
+        server: Server,
+        calls: Calls,
+        models: Models,
+        reconciler: Reconciler,
+        shadowing: Shadowing,
+        scheduler: Scheduler,
+        port: int,
+        metrics_port: int,
     ) -> None:
         self.models = models
         self.scheduler = scheduler
@@ -56,6 +71,8 @@ class InferenceServer:
         self.metrics_port = metrics_port
         self._server = server
         self._calls = calls
+        self._reconciler = reconciler
+        self._shadowing = shadowing
 
     @classmethod
     async def start(
@@ -75,30 +92,47 @@ class InferenceServer:
             tls = TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
         port = 0 if shared_port else server.listen(settings.host, settings.port, tls)
         scheduler = Scheduler(settings.workers)
-        models = load_models(settings, scheduler, metrics)
+        models = Models()
         pipeline = Pipeline(models, settings)
+        reconciler = _reconciler(models, settings, scheduler, metrics)
+        shadowing = Shadowing(pipeline, models, metrics)
+        pipeline.answered = shadowing.answered
+        await reconciler.start(settings.registry_poll_s)
         tracing = Tracing(settings.otlp_endpoint, settings.trace_ratio, SERVICE) if settings.otlp_endpoint else None
         calls = Calls(Reporting(metrics, tracing, settings.access_log))
         services = [
             servicer.register(server.grpc, pipeline, calls),
-            open_inference.register(server.grpc, pipeline, models, settings, calls),
+            open_inference.register(server.grpc, pipeline, models, reconciler, settings, calls),
+            model_servicer.register(server.grpc, ModelAdministration(reconciler, shadowing), calls),
         ]
         metrics_port = expose(metrics.registry, settings.host, settings.metrics_port) if serve_metrics else 0
         if shared_port:
             # from now on the kernel gives this process its share of new connections, which must not wait for models
             port = server.listen(settings.host, settings.port, tls)
         await server.start(services)
-        return cls(server, calls, models, scheduler, port, metrics_port)
+        return cls(server, calls, models, reconciler, shadowing, scheduler, port, metrics_port)
 
     async def stop(self, drain_timeout_s: float) -> None:
         """Drains: health first, then no new calls, then the running ones; at last the models' workers."""
+        self._reconciler.rest()
         await self._server.announce_drain()
+        await self._shadowing.stop()
         await self._calls.drain(drain_timeout_s)
+        await self._reconciler.stop()
         # callers who have not heard yet are answered UNAVAILABLE, which a retry mends; a closed port cancels them
         await asyncio.sleep(LINGER_S)
         await self._server.stop(GRACE_S)
         await self.scheduler.close()
         await self._calls.close()
+
+
+def _reconciler(models: Models, settings: InferenceSettings, scheduler: Scheduler, metrics: Metrics) -> Reconciler:
+    registry = Registry(settings.registry)
+
+    def load_version(name: str, version: int) -> LoadedModel:
+        return load(registry.open(name, version), settings, scheduler, metrics)
+
+    return Reconciler(Following(registry, settings.models), Holdings(load_version, metrics), models, metrics)
 
 
 def _connections(settings: InferenceSettings, shared_port: bool) -> Connections:

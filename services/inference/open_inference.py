@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -17,14 +18,15 @@ from services.inference.calls import Calls
 from services.inference.loading import LoadedModel
 from services.inference.models import Models
 from services.inference.open_inference_requests import deadline_of, inputs_of, outputs_of, reference_of
-from services.inference.pipeline import Pipeline
-from services.inference.prediction import PLAIN, ClassifyQuery
+from services.inference.pipeline import Pipeline, Texts
+from services.inference.prediction import PLAIN, ClassifyQuery, ModelReference
+from services.inference.reconciliation import Reconciler
 from services.inference.settings import InferenceSettings
-from services.inference.tasks.classification import TASKS, classification, classify
-from services.platform.failures import Failure, ModelNotFound
+from services.inference.tasks.classification import TASKS, classification
+from services.platform.failures import Failure, InvalidInput, ModelNotFound
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
-EXTENSIONS = ["classification", "model_configuration", "statistics"]
+EXTENSIONS = ["classification", "model_configuration", "model_repository", "statistics"]
 STREAM_WINDOW = 64
 """Requests of one stream that are worked on at once."""
 
@@ -34,9 +36,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class OpenInferenceServicer(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
     """The RPCs of GRPCInferenceService."""
 
-    def __init__(self, pipeline: Pipeline, models: Models, settings: InferenceSettings, calls: Calls) -> None:
+    def __init__(
+        self, pipeline: Pipeline, models: Models, reconciler: Reconciler, settings: InferenceSettings, calls: Calls
+    ) -> None:
         self._pipeline = pipeline
         self._models = models
+        self._reconciler = reconciler
         self._settings = settings
         self._calls = calls
 
@@ -100,10 +105,32 @@ class OpenInferenceServicer(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
         self, request: pb.RepositoryIndexRequest, context: Context
     ) -> pb.RepositoryIndexResponse:
         """See the contract."""
-        index = pb.RepositoryIndexResponse.ModelIndex
-        return pb.RepositoryIndexResponse(
-            models=[index(name=m.name, version=str(m.version), state="READY") for m in self._models.loaded()]
-        )
+        return answers.index(self._reconciler.index(), request.ready)
+
+    async def RepositoryModelLoad(  # noqa: N802
+        self, request: pb.RepositoryModelLoadRequest, context: Context
+    ) -> pb.RepositoryModelLoadResponse:
+        """See the contract."""
+
+        async def work(_: float | None) -> pb.RepositoryModelLoadResponse:
+            if request.parameters:
+                what = "a bundle is served as it was proven: send no parameters"
+                raise InvalidInput(what, "parameters", "INVALID_PARAMETER")
+            await self._reconciler.resume(reference_of(request.model_name, "").name)
+            return pb.RepositoryModelLoadResponse()
+
+        return await self._calls.answer("RepositoryModelLoad", request.model_name, context, work)
+
+    async def RepositoryModelUnload(  # noqa: N802
+        self, request: pb.RepositoryModelUnloadRequest, context: Context
+    ) -> pb.RepositoryModelUnloadResponse:
+        """See the contract."""
+
+        async def work(_: float | None) -> pb.RepositoryModelUnloadResponse:
+            await self._reconciler.suspend(reference_of(request.model_name, "").name)
+            return pb.RepositoryModelUnloadResponse()
+
+        return await self._calls.answer("RepositoryModelUnload", request.model_name, context, work)
 
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:  # noqa: N802
         """See the contract."""
@@ -133,17 +160,20 @@ class OpenInferenceServicer(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
 
     async def _infer(self, request: pb.ModelInferRequest, deadline: float | None) -> pb.ModelInferResponse:
         reference = reference_of(request.model_name, request.model_version)
-        model = self._models.get(reference)
+        self._models.get(reference)  # here an odd name is unknown, not malformed
         outputs = outputs_of(request)
-        inputs = inputs_of(request, model, self._settings.max_texts_per_call)
         deadline = deadline_of(request, deadline, asyncio.get_running_loop().time())
-        query = ClassifyQuery(reference, deadline, PLAIN, inputs.texts)
-        if inputs.texts:
-            prediction = await classify(self._pipeline, query)
-        else:
+        query = ClassifyQuery(reference, deadline, PLAIN, ())
+        # where traffic is split, each look may find another version: the one that reads the inputs answers them
+        with self._pipeline.model(query, TASKS) as model:
+            inputs = inputs_of(request, model, self._settings.max_texts_per_call)
             finish = partial(classification, query=query)
-            prediction = await self._pipeline.answer_encoded(query, inputs.rows, TASKS, finish)
-        return answers.response(request.id, prediction, outputs, model.manifest.labels)
+            if inputs.texts:
+                prediction = await self._pipeline.answer_with(model, query, Texts(inputs.texts), finish)
+            else:
+                query = replace(query, model=ModelReference(model.name, version=model.version))
+                prediction = await self._pipeline.answer_encoded(query, inputs.rows, TASKS, finish)
+            return answers.response(request.id, prediction, outputs, model.manifest.labels)
 
     def _versions(self, name: str) -> list[LoadedModel]:
         return [model for model in self._models.loaded() if model.name == name]
@@ -161,9 +191,14 @@ def _version() -> str:
 
 
 def register(
-    server: grpc.aio.Server, pipeline: Pipeline, models: Models, settings: InferenceSettings, calls: Calls
+    server: grpc.aio.Server,
+    pipeline: Pipeline,
+    models: Models,
+    reconciler: Reconciler,
+    settings: InferenceSettings,
+    calls: Calls,
 ) -> str:
     """Adds the service to a server; returns its full name."""
-    servicer = OpenInferenceServicer(pipeline, models, settings, calls)
+    servicer = OpenInferenceServicer(pipeline, models, reconciler, settings, calls)
     grpc_service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
     return SERVICE

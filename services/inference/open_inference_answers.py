@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from open_inference import grpc_service_pb2 as pb
 
+from services.inference.holdings import Standing, State
 from services.inference.loading import LoadedModel
 from services.inference.open_inference_requests import LABEL, PROBABILITIES, TEXT, TEXT_PAIR, TOKENS, Wanted
 from services.inference.open_inference_tensors import write_bytes
@@ -15,6 +16,7 @@ from services.inference.statistics import Duration
 from services.platform.failures import Failure, InvalidInput
 
 PLATFORM = "onnxruntime_onnx"
+STATES = {State.LOADED: "READY", State.LOADING: "LOADING", State.UNLOADING: "UNLOADING"}
 
 
 def response(
@@ -29,6 +31,22 @@ def response(
     for output in outputs:
         _add(answer, output, rows, labels)
     return answer
+
+
+def index(entries: Iterable[tuple[str, int | None, Standing]], ready: bool) -> pb.RepositoryIndexResponse:
+    """Where each version stands; with `ready`, only those that answer."""
+    return pb.RepositoryIndexResponse(
+        models=[
+            pb.RepositoryIndexResponse.ModelIndex(
+                name=name,
+                version="" if version is None else str(version),
+                state=STATES.get(standing.state, "UNAVAILABLE"),
+                reason=standing.message,
+            )
+            for name, version, standing in entries
+            if not ready or standing.state is State.LOADED
+        ]
+    )
 
 
 def _classified(outcome: Classification | Failure, position: int) -> Classification:

@@ -95,6 +95,8 @@ class Pipeline:
     def __init__(self, models: Models, settings: InferenceSettings) -> None:
         self._models = models
         self.settings = settings
+        self.answered: Callable[[LoadedModel, Query, Texts, Prediction[Any]], None] | None = None
+        """Hears of every answer, before the caller does; it must neither wait nor raise."""
 
     @contextmanager
     def model(self, query: Query, tasks: frozenset[str]) -> Iterator[LoadedModel]:
@@ -142,7 +144,10 @@ class Pipeline:
         ended = time.perf_counter()
         timings = Timings(tokenized - begun, computed.queue_s, computed.inference_s, ended - begun)
         model.statistics.answered(timings, len(remembered))
-        return Prediction(outcomes, model.served, timings)
+        prediction = Prediction(outcomes, model.served, timings)
+        if self.answered is not None:
+            self.answered(model, query, texts, prediction)
+        return prediction
 
     async def read(
         self, model: LoadedModel, texts: Texts, options: Options, remembered: Mapping[int, Answered] = NONE

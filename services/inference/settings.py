@@ -27,7 +27,9 @@ class InferenceSettings(BaseSettings):
     registry: str = Field(default="models", json_schema_extra=_section("Models"))
     """Folder or fsspec URL of the model registry."""
     models: str = ""
-    """Comma-separated `name`, `name@label` or `name:version`; empty: every labelled version in the registry."""
+    """Comma-separated `name`, `name@label` or `name:version`; empty: every version that the registry points at."""
+    registry_poll_s: float = Field(default=5.0, ge=0)
+    """How often the registry is looked at for changes that others made; 0: never."""
     host: str = Field(default="127.0.0.1", json_schema_extra=_section("Addresses"))
     """Address to listen on; 0.0.0.0 for all interfaces."""
     port: int = Field(default=50051, ge=0, le=65535)

@@ -41,6 +41,14 @@ class TaskNotServed(Failure):
     reason = "TASK_NOT_SERVED"
 
 
+class Precondition(Failure):
+    """What was asked for makes sense and cannot be done as things stand; the message says what stands in the way."""
+
+    def __init__(self, message: str, reason: str, **metadata: str) -> None:
+        super().__init__(message, **metadata)
+        self.reason = reason
+
+
 class Overloaded(Failure):
     """The queue is full; trying again after `retry_after_s` seconds is sensible."""
 

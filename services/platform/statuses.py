@@ -16,6 +16,7 @@ from services.platform.failures import (
     InvalidInput,
     ModelNotFound,
     Overloaded,
+    Precondition,
     TaskNotServed,
 )
 
@@ -29,6 +30,7 @@ CODES: dict[type[Failure], grpc.StatusCode] = {
     InvalidInput: grpc.StatusCode.INVALID_ARGUMENT,
     ModelNotFound: grpc.StatusCode.NOT_FOUND,
     TaskNotServed: grpc.StatusCode.FAILED_PRECONDITION,
+    Precondition: grpc.StatusCode.FAILED_PRECONDITION,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     Draining: grpc.StatusCode.UNAVAILABLE,

@@ -299,7 +299,7 @@ def test_the_server_is_live_and_ready_and_names_extensions_that_work(stub: Stub)
     assert stub.ServerReady(pb.ServerReadyRequest(), timeout=TIMEOUT).ready
     server = stub.ServerMetadata(pb.ServerMetadataRequest(), timeout=TIMEOUT)
     assert server.name == "bertline"
-    assert set(server.extensions) == {"classification", "model_configuration", "statistics"}
+    assert set(server.extensions) == {"classification", "model_configuration", "model_repository", "statistics"}
 
 
 @pytest.mark.parametrize(("model", "inputs"), [("tiny", ["text"]), ("pairs", ["text", "text_pair"])])

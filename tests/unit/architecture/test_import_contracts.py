@@ -24,10 +24,11 @@ PLANTED = [
     ("services-apart", "services/quickstart/__main__.py", "import services.inference.settings"),
     ("platform-below", "services/platform/server.py", "import services.inference.settings"),
     ("generated-code", "services/inference/pipeline.py", "import bertline.inference.v1.inference_pb2"),
-    ("generated-code", "services/inference/batcher.py", "import open_inference.grpc_service_pb2"),
+    ("generated-code", "services/inference/computation.py", "import open_inference.grpc_service_pb2"),
     ("optimum-in-one-place", "export/quantization.py", "import optimum.onnxruntime"),
-    ("inference-layers", "services/inference/batcher.py", "import services.inference.pipeline"),
+    ("inference-layers", "services/inference/computation.py", "import services.inference.pipeline"),
     ("inference-layers", "services/inference/prediction.py", "import services.inference.tokenization"),
+    ("scheduling-layers", "services/inference/scheduling/work.py", "import services.inference.scheduling.lane"),
 ]
 
 
@@ -92,5 +93,6 @@ def test_every_module_of_the_service_is_either_a_wire_or_kept_from_protobuf() ->
     kept = set(next(each for each in contracts if each["id"] == "generated-code")["source_modules"])
     modules = {f"services.inference.{path.stem}" for path in (ROOT / "services" / "inference").glob("*.py")}
     free = {name for name in modules - kept if not name.endswith(("__init__", "__main__"))}
-    wires = {"wire", "servicer"} | {path.stem for path in (ROOT / "services" / "inference").glob("open_inference*.py")}
+    wires = {"servicer", "wire_requests", "wire_responses", "model_servicer", "models_wire"}
+    wires |= {path.stem for path in (ROOT / "services" / "inference").glob("open_inference*.py")}
     assert free == {f"services.inference.{name}" for name in wires}
