@@ -84,7 +84,7 @@ class InferenceServer:
         ServerNotStarted, each with what to do.
         """
         metrics = Metrics()
-        if settings.device == "cuda":
+        if settings.device != "cpu":
             preload_cuda()
         server = Server(_connections(settings, shared_port), settings.channelz)
         tls = None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from export.manifest import Manifest
+from services.inference.layout import Layout
 from services.inference.prediction import Encoded
 from services.inference.probabilities import softmax
-from services.inference.session import Sessions, run
+from services.inference.session import Session
 
 OUTPUTS = {"embedding": "embedding"}
 """Name of the graph's output, by task; "logits" for all others."""
@@ -22,18 +24,27 @@ def output_of(task: str) -> str:
 class Computation:
     """Computes batches of one variant. Thread-safe."""
 
-    def __init__(self, sessions: Sessions, manifest: Manifest) -> None:
-        self._sessions = sessions
-        self._pad = manifest.pad_token_id
-        self._output = output_of(manifest.task)
+    def __init__(self, layout: Layout, manifest: Manifest) -> None:
+        self._wide = layout.wide
+        self._shared = layout.narrow[0] if len(layout.narrow) == 1 else None
+        self._free: queue.SimpleQueue[Session] = queue.SimpleQueue()
+        for session in layout.narrow:
+            self._free.put(session)
         self._temperature = manifest.temperature
         self._results = RESULTS[manifest.task]
 
     def __call__(self, rows: list[Encoded], wide: bool) -> Sequence[Any]:
         """One result a row."""
-        session = self._sessions.wide if wide and self._sessions.wide is not None else self._sessions.narrow
-        outputs = run(session, rows, self._sessions.inputs, self._pad, self._output)
+        session = self._wide if wide and self._wide is not None else self._shared
+        outputs = session.run(rows) if session is not None else self._run_on_a_free_one(rows)
         return self._results(outputs, rows, self._temperature)
+
+    def _run_on_a_free_one(self, rows: list[Encoded]) -> Any:
+        session = self._free.get()
+        try:
+            return session.run(rows)
+        finally:
+            self._free.put(session)
 
 
 def _classified(logits: Any, rows: list[Encoded], temperature: float) -> Sequence[Any]:

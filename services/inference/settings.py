@@ -12,6 +12,9 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+MOST_TENSORRT_TEXTS = 128
+"""Batches that TensorRT builds its engine for; a larger one would make it build anew, which takes minutes."""
+
 
 def _section(title: str) -> dict[str, Any]:
     return {"section": title}
@@ -36,16 +39,32 @@ class InferenceSettings(BaseSettings):
     """gRPC port; 0 takes a free one."""
     metrics_port: int = Field(default=9090, ge=0, le=65535)
     """Port of /metrics; 0 takes a free one."""
-    device: Literal["cpu", "cuda"] = Field(default="cpu", json_schema_extra=_section("Processors"))
-    """cuda that cannot be had is an error at start, never a fallback."""
+    device: Literal["cpu", "cuda", "tensorrt"] = Field(default="cpu", json_schema_extra=_section("Processors"))
+    """A device that cannot be had is an error at start, never a fallback."""
+    device_id: int = Field(default=0, ge=0)
+    """Which GPU."""
+    gpu_memory_bytes: int = Field(default=0, ge=0)
+    """Most that the memory arena of one session takes; 0: no bound."""
+    gpu_arena: Literal["power_of_two", "as_requested"] = "power_of_two"
+    """How that arena grows: in few large steps, or by what is needed, which wastes less where several programs share a GPU."""
+    tensorrt_half: bool = True
+    """TensorRT may compute in float16."""
+    calibration: Literal["auto", "always", "off"] = "auto"
+    """auto: measured at load, unless this host has a record of it; always: measured; off: constants."""
+    state_dir: Path | None = None
+    """Folder for records of measurements and for TensorRT's engines; default: bertline in the user's cache folder."""
     threads: int = Field(default=0, ge=0, le=1024)
     """CPU threads for inference, of all processes together; 0: one for each core this server may use."""
     processes: int = Field(default=1, ge=1, le=256)
     """Processes that share the port and the cores; more than 1 from about 8 cores on, where one event loop is the limit."""
+    threads_per_run: int = Field(default=0, ge=0)
+    """Of which each batch gets so many; 0: measured."""
     max_batch_tokens: int = Field(default=0, ge=0, json_schema_extra=_section("Batches, queue and cache"))
-    """Padded tokens in a batch; 0: 512 on the CPU (larger ones fall out of its caches), 16,384 on CUDA."""
+    """Padded tokens in a batch; 0: measured."""
     max_batch_texts: int = Field(default=0, ge=0)
-    """Texts in a batch; 0: 8 on the CPU, 128 on CUDA."""
+    """Texts in a batch; 0: measured."""
+    wide_from_tokens: int | None = Field(default=None, ge=0)
+    """Shortest lone text that runs on all threads; 0: none does; None: measured."""
     max_queue_tokens: int = Field(default=65_536, ge=1)
     """Waiting tokens beyond which calls are refused with RESOURCE_EXHAUSTED."""
     max_queue_s: float = Field(default=2.0, gt=0)
@@ -99,21 +118,23 @@ class InferenceSettings(BaseSettings):
             raise ValueError("processes share CPU cores; a GPU is used well by one: leave processes at 1")
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
-        if self.max_queue_tokens < self.batch_tokens:
+        if self.max_queue_tokens < self.max_batch_tokens:
             raise ValueError(
-                f"max_queue_tokens ({self.max_queue_tokens}) is below a single batch ({self.batch_tokens})"
+                f"max_queue_tokens ({self.max_queue_tokens}) is below a single batch ({self.max_batch_tokens})"
             )
+        if self.device == "cpu" and self.threads_per_run > self.cores:
+            raise ValueError(f"threads_per_run ({self.threads_per_run}) is more than there are threads ({self.cores})")
+        if self.device == "tensorrt" and self.max_batch_texts > MOST_TENSORRT_TEXTS:
+            raise ValueError(f"max_batch_texts ({self.max_batch_texts}) is above {MOST_TENSORRT_TEXTS} on tensorrt")
         return self
 
     @property
-    def batch_tokens(self) -> int:
-        """`max_batch_tokens`, resolved."""
-        return self.max_batch_tokens or (16_384 if self.device == "cuda" else 512)
-
-    @property
-    def batch_texts(self) -> int:
-        """`max_batch_texts`, resolved."""
-        return self.max_batch_texts or (128 if self.device == "cuda" else 8)
+    def state(self) -> Path:
+        """`state_dir`, resolved."""
+        if self.state_dir is not None:
+            return self.state_dir
+        cache = os.environ.get("XDG_CACHE_HOME", "")
+        return (Path(cache) if cache else Path("~/.cache").expanduser()) / "bertline"
 
     @property
     def cores(self) -> int:
@@ -123,4 +144,4 @@ class InferenceSettings(BaseSettings):
     @property
     def workers(self) -> int:
         """Batches computed at once: one a core; on a GPU two, so that one is prepared while the other is computed."""
-        return 2 if self.device == "cuda" else self.cores
+        return self.cores if self.device == "cpu" else 2

@@ -16,9 +16,11 @@ class Limits:
     queue_s: float = 3600.0
     """Seconds of work that may wait, by the measured rate; whichever of the two bounds is lower counts."""
     run_cost_tokens: float = 6.0
-    """What one run costs besides its tokens, in tokens; measured at load, see `host_costs`."""
+    """What one run costs besides its tokens, in tokens; measured at load, see `calibration`."""
     wide_from_tokens: int | None = None
     """A lone text of at least this length runs on all cores; None: never."""
+    cores: int = 1
+    """Cores that every batch of the lane takes; as many fewer run at once."""
 
 
 def best_range(sizes: list[int], must: int, most: int, limits: Limits) -> tuple[int, int]:

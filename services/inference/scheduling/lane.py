@@ -182,7 +182,7 @@ class Lane:
                 self._give(call, position, row, batch, since)
             item.waiters = []
         tokens = batch.tokens
-        self._rate.note(tokens, batch.seconds, 1 if batch.wide else self._scheduler.workers)
+        self._rate.note(tokens, batch.seconds, max(1, self._scheduler.workers // batch.cores))
         self._observer.batch_done(len(batch.items), tokens, batch.padded, batch.seconds, batch.wide)
 
     @staticmethod
@@ -223,7 +223,8 @@ class Lane:
     def expected_seconds(self, tokens: int) -> float:
         """How long a worker will need for so many tokens, by what earlier batches took."""
         rate = self._rate.tokens_per_s
-        return tokens * self._scheduler.workers / rate if rate else tokens * FIRST_GUESS_S
+        at_once = max(1, self._scheduler.workers // self.limits.cores)
+        return tokens * at_once / rate if rate else tokens * FIRST_GUESS_S
 
     def report(self) -> None:
         """Tells the observer how much waits."""

@@ -43,7 +43,7 @@ class Scheduler:
         self._fair = FairShare()
         self._lanes: list[Lane] = []
         self._running = 0
-        self._wide_running = False
+        self._cores_used = 0
         self._idle = [make_worker(number, self._finished) for number in range(workers)]
         self._all = list(self._idle)
         self._swept: list[tuple[Lane, Swept]] = []
@@ -88,13 +88,18 @@ class Scheduler:
             lane.report()
 
     def _next(self, idle: int) -> Batch | None:
-        """The next batch, with the lock held; None when nothing waits, or while one text has all cores."""
-        if self._wide_running:
+        """The next batch, with the lock held; None when nothing waits, or its cores are not free."""
+        free = self.workers - self._cores_used
+        if free <= 0:
             return None
         now = self.clock()
         for lane in self._fair.order(self._lanes):
+            cores = self._cores(lane, False)
+            if cores > free:
+                # whoever's turn it is waits for its cores, or those who need fewer would keep them for ever
+                return None
             swept = Swept()
-            items = lane.line.take(now, idle, swept)
+            items = lane.line.take(now, min(idle, free // cores), swept)
             if swept.expired or swept.items:
                 self._swept.append((lane, swept))
             if items:
@@ -104,11 +109,16 @@ class Scheduler:
     def _begin(self, lane: Lane, items: list[Item], now: float) -> Batch:
         expected_s = lane.expected_seconds(sum(item.size for item in items))
         wide = self._runs_wide(lane, items)
-        self._fair.begin(lane, expected_s)
+        cores = self._cores(lane, wide)
+        self._cores_used += cores
+        self._fair.begin(lane, expected_s * cores)
         self._running += 1
         lane.running += 1
-        self._wide_running = wide
-        return Batch(items, lane, wide, now, expected_s)
+        return Batch(items, lane, wide, now, expected_s, cores)
+
+    def _cores(self, lane: Lane, wide: bool) -> int:
+        """How many a batch of the lane takes; never more than there are."""
+        return self.workers if wide else min(self.workers, lane.limits.cores)
 
     def _runs_wide(self, lane: Lane, items: list[Item]) -> bool:
         wide_from = lane.limits.wide_from_tokens
@@ -126,9 +136,8 @@ class Scheduler:
         with self.lock:
             self._running -= 1
             lane.running -= 1
-            self._fair.end(lane, batch.expected_s, batch.seconds)
-            if batch.wide:
-                self._wide_running = False
+            self._fair.end(lane, batch.expected_s * batch.cores, batch.seconds * batch.cores)
+            self._cores_used -= batch.cores
             following = self._next(len(self._idle) + 1) if batch.results is not None else None
             if following is None:
                 self._idle.append(worker)

@@ -106,6 +106,8 @@ class Batch:
     wide: bool
     begun: float
     expected_s: float
+    cores: int = 1
+    """That it takes while it runs."""
     results: Sequence[Result] | None = None
     error: Exception | None = None
     seconds: float = 0.0

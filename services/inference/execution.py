@@ -1,0 +1,214 @@
+"""From a bundle to the variant that runs here, right and in the best way that this host allows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import onnxruntime
+import structlog
+
+from export.bundle import Bundle
+from export.failures import MalformedBundle
+from export.golden import Golden, tolerance
+from export.manifest import Manifest, Variant
+from services.inference.calibration import WIDE_USUALLY, Choice, choose, cpu_grid, gpu_grid
+from services.inference.computation import output_of
+from services.inference.devices import Device
+from services.inference.host_record import HostRecord, this_host
+from services.inference.layout import Layout, SessionSet
+from services.inference.prediction import Encoded
+from services.inference.scheduling.batch_selection import Limits
+from services.inference.session import BrokenModel, Opener, OpenRaw, Session
+from services.inference.settings import MOST_TENSORRT_TEXTS, InferenceSettings
+from services.inference.stopwatch import SessionStopwatch
+from services.inference.warm_up import CPU_SECONDS, GPU_SECONDS, warm_up
+from services.platform.metrics import Metrics
+
+Source = Literal["measured", "recorded", "constant"]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How a version is run: warm sessions of a variant that gives its golden answers, and the lane's bounds."""
+
+    variant: Variant
+    layout: Layout
+    limits: Limits
+    source: Source
+    """Where the numbers come from that no setting gives."""
+
+
+def device_of(settings: InferenceSettings, variant: Variant | None = None) -> Device:
+    """The device that the settings ask for. TensorRT's engines belong to one file and one version of the runtime."""
+    engines = None
+    if settings.device == "tensorrt" and variant is not None:
+        engines = settings.state / "tensorrt" / f"{variant.file.sha256[:24]}-{onnxruntime.__version__}"
+    return Device(
+        kind=settings.device,
+        id=settings.device_id,
+        memory_bytes=settings.gpu_memory_bytes,
+        arena=settings.gpu_arena,
+        half_engine=settings.tensorrt_half,
+        engines=engines,
+    )
+
+
+def prepare(
+    bundle: Bundle, golden: Golden, settings: InferenceSettings, metrics: Metrics, open_raw: OpenRaw | None = None
+) -> Execution:
+    """Takes the first variant that suits the device and works. Raises MalformedBundle, or DeviceUnavailable."""
+    manifest = bundle.manifest
+    faults = []
+    for variant in suited(manifest, device_of(settings)):
+        device = device_of(settings, variant)
+        if device.engines is not None:
+            device.engines.mkdir(parents=True, exist_ok=True)
+        opener = Opener(
+            bundle.file(variant.file),
+            device,
+            manifest.pad_token_id,
+            output_of(manifest.task),
+            manifest.max_length,
+            open_raw,
+        )
+        sessions = SessionSet(opener, settings.cores, settings.workers)
+        try:
+            return _prepared(variant, manifest, sessions, GoldenCheck(golden, variant, device), settings)
+        except BrokenModel as error:
+            faults.append(f"{variant.name}: {error}")
+            metrics.variants_refused.labels(manifest.name, variant.name).inc()
+            log.warning(
+                "variant refused", model=manifest.name, version=manifest.version, variant=variant.name, why=str(error)
+            )
+    why = "; ".join(faults) or f"none of its variants is meant for {settings.device}"
+    raise MalformedBundle(f"{bundle.path}: no variant works on this host ({why}); export the model again")
+
+
+def suited(manifest: Manifest, device: Device) -> list[Variant]:
+    """Variants meant for the device: on a GPU its own before those for any; on the CPU as the export ordered them by speed."""
+    kinds = device.variants()
+    found = [variant for variant in manifest.variants if variant.device in kinds]
+    return sorted(found, key=lambda variant: kinds.index(variant.device)) if device.on_gpu else found
+
+
+class GoldenCheck:
+    """Computes the golden rows of a variant."""
+
+    def __init__(self, golden: Golden, variant: Variant, device: Device) -> None:
+        self._golden = golden
+        self._variant = variant.name
+        self._rows = [
+            Encoded(np.array(ids, np.int64), np.array(types, np.int64))
+            for ids, types in zip(golden.input_ids, golden.token_type_ids, strict=True)
+        ]
+        expected = np.concatenate([np.array(row, np.float32) for row in golden.variants[variant.name].logits])
+        # TensorRT rounds as it likes, whatever the precision of the variant
+        self._tolerance = tolerance("fp16", expected) if device.kind == "tensorrt" else None
+
+    def require(self, session: Session) -> None:
+        """Raises BrokenModel when a session answers otherwise than where it was proven."""
+        outputs = [session.run([row])[0] for row in self._rows]
+        if fault := self._golden.deviation(self._variant, outputs, self._tolerance):
+            raise BrokenModel(fault)
+
+
+def _prepared(
+    variant: Variant, manifest: Manifest, sessions: SessionSet, check: GoldenCheck, settings: InferenceSettings
+) -> Execution:
+    check.require(sessions.of(1)[0])
+    choice, source, seconds = _choice(variant, manifest, sessions, settings)
+    threads = 1 if sessions.on_gpu else settings.threads_per_run or choice.threads
+    wide_from = choice.wide_from_tokens if settings.wide_from_tokens is None else settings.wide_from_tokens
+    wide_from = wide_from if wide_from and threads < sessions.cores else None
+    layout = sessions.settle(threads, wide_from is not None, choice.bound)
+    for session in layout.sessions:
+        check.require(session)
+    limits = Limits(
+        batch_tokens=settings.max_batch_tokens or max(choice.batch_tokens, manifest.max_length),
+        batch_texts=settings.max_batch_texts or choice.batch_texts,
+        queue_tokens=settings.max_queue_tokens,
+        queue_s=settings.max_queue_s,
+        run_cost_tokens=choice.run_cost_tokens,
+        wide_from_tokens=wide_from,
+        cores=threads,
+    )
+    batch = (limits.batch_texts, limits.batch_tokens)
+    runs = warm_up(layout, manifest.max_length, batch, GPU_SECONDS if sessions.on_gpu else CPU_SECONDS)
+    _report(manifest, variant, limits, sessions, source, choice, seconds, runs)
+    return Execution(variant, layout, limits, source)
+
+
+def _choice(
+    variant: Variant, manifest: Manifest, sessions: SessionSet, settings: InferenceSettings
+) -> tuple[Choice, Source, float]:
+    """Measured, or recorded by whoever measured it on this host, and how long that took."""
+    if settings.calibration == "off":
+        return constants(settings.device, manifest.max_length), "constant", 0.0
+    begun = time.perf_counter()
+    record = HostRecord(settings.state, this_host(device_of(settings), settings.cores))
+    known = record.read(variant.file.sha256) if settings.calibration == "auto" else None
+    if known is not None:
+        return known, "recorded", time.perf_counter() - begun
+    watch = SessionStopwatch(sessions)
+    try:
+        choice = choose(watch, (gpu_grid if sessions.on_gpu else cpu_grid)(manifest.max_length), manifest.max_length)
+    finally:
+        watch.close()
+    if why := record.write(variant.file.sha256, choice):
+        log.warning("calibration not recorded", folder=str(settings.state), why=why)
+    return choice, "measured", time.perf_counter() - begun
+
+
+def constants(device: str, max_length: int) -> Choice:
+    """What is usual: 8 short texts on a CPU, 128 on a GPU."""
+    if device == "cpu":
+        return Choice(
+            threads=1,
+            batch_tokens=max(512, max_length),
+            batch_texts=8,
+            run_cost_tokens=6.0,
+            wide_from_tokens=WIDE_USUALLY,
+        )
+    return Choice(
+        threads=1,
+        batch_tokens=max(16_384, max_length),
+        batch_texts=MOST_TENSORRT_TEXTS,
+        run_cost_tokens=500.0,
+        wide_from_tokens=None,
+        bound=True,
+    )
+
+
+def _report(
+    manifest: Manifest,
+    variant: Variant,
+    limits: Limits,
+    sessions: SessionSet,
+    source: Source,
+    choice: Choice,
+    seconds: float,
+    runs: int,
+) -> None:
+    log.info(
+        "execution chosen",
+        model=manifest.name,
+        version=manifest.version,
+        variant=variant.name,
+        device=sessions.device.kind,
+        source=source,
+        quiet=choice.quiet,
+        workers=max(1, sessions.workers // limits.cores),
+        threads=limits.cores,
+        batch_texts=limits.batch_texts,
+        batch_tokens=limits.batch_tokens,
+        run_cost_tokens=limits.run_cost_tokens,
+        wide_from_tokens=limits.wide_from_tokens,
+        bound=choice.bound and sessions.on_gpu,
+        seconds=round(seconds, 3),
+        warm_up_runs=runs,
+    )
