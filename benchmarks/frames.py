@@ -20,7 +20,7 @@ DEFAULT_WINDOW = 65_535
 DEFAULT_FRAME_SIZE = 16_384
 STATUS_NAME = b"grpc-status"
 DETAILS_NAME = b"grpc-status-details-bin"
-OK, CANCELLED, UNKNOWN, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE = 0, 1, 2, 8, 13, 14
+OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE = 0, 1, 2, 4, 8, 13, 14
 
 TRUE_BINARY_METADATA = 0xFE03
 """gRPC's own setting: binary metadata may come as bytes behind a 0 instead of base64, which gRPC would Huffman-code."""

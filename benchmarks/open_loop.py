@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from benchmarks.frames import CANCELLED, UNAVAILABLE, timeout_header
+from benchmarks.frames import CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE, timeout_header
 from benchmarks.generator import Mark
 from benchmarks.host import busy_seconds
 from benchmarks.links import Link, Links, flights
@@ -175,7 +175,9 @@ class OpenLoop:
             for stream, status, message, trailers in replies:
                 flight = link.flying.pop(stream, None)
                 if flight is not None:
-                    self._end(flight, status, message, trailers)
+                    # a server resets calls whose deadline has passed, without a word; the caller knows why
+                    late = status == CANCELLED and time.perf_counter() >= flight.due + flight.shot.deadline_s
+                    self._end(flight, DEADLINE_EXCEEDED if late else status, message, trailers)
         if link.connection.outgoing:
             self._links.send(link)
 
