@@ -19,6 +19,7 @@ from pathlib import Path
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from pydantic import ValidationError
 
 from services.inference.settings import InferenceSettings
 from services.platform.exposition import SHARED, expose, forget_gauges, over_processes
@@ -26,6 +27,7 @@ from services.platform.lifecycle import end_at_once, stop_signal
 from services.platform.metrics import PREFIX
 from services.platform.ports import ReservedPort
 from services.platform.processes import Processes, Program
+from services.platform.server import ServerNotStarted
 
 AFTER_DRAIN_S = 5.0
 """What a process may need beyond its drain timeout before it is killed."""
@@ -109,12 +111,20 @@ def _programs(settings: InferenceSettings, port: int, folder: Path) -> list[Prog
     environment = {**os.environ, SHARED: str(folder)}
     programs = []
     for number, share in enumerate(shares(cores, settings.threads, settings.processes)):
-        own = settings.model_copy(update={"threads": share.threads, "port": port, "processes": 1})
+        own = _own(settings, threads=share.threads, port=port, processes=1)
         line = json.dumps({"number": number, "cores": share.cores, "settings": own.model_dump(mode="json")})
         programs.append(
             Program([sys.executable, "-m", "services.inference", "--as-process"], environment, line.encode() + b"\n")
         )
     return programs
+
+
+def _own(settings: InferenceSettings, **changed: int) -> InferenceSettings:
+    """The settings of one process, which have to be consistent, too."""
+    try:
+        return InferenceSettings(**{**settings.model_dump(), **changed})
+    except ValidationError as error:
+        raise ServerNotStarted(f"for one of {settings.processes} processes: {error.errors()[0]['msg']}") from None
 
 
 def run(settings: InferenceSettings) -> None:
