@@ -121,6 +121,16 @@ class Generator:
         self._drive(None)
         return Window(calls, begin, end)
 
+    def run_all(self, requests: Iterator[tuple[int, bytes]]) -> list[Call]:
+        """Makes the calls until `requests` ends, each caller one at a time; returns all of them, in order of their ends."""
+        self._requests = requests
+        start = time.perf_counter()
+        for link, callers in self._callers.items():
+            for _ in range(callers):
+                self._start(link, start)
+            self._links.send(link)
+        return self._drive(None, again=True)
+
     def call(self, message: bytes) -> Call:
         """One call alone."""
         link = self._links.all[0]
@@ -132,15 +142,16 @@ class Generator:
     def _mark(self) -> Mark:
         return Mark(time.perf_counter(), time.thread_time(), self._server_cpu(), busy_seconds())
 
-    def _drive(self, until: float | None) -> list[Call]:
-        """Answers replies with new calls until that time; None: starts no more and returns when none is under way."""
+    def _drive(self, until: float | None, again: bool = False) -> list[Call]:
+        """Answers replies with new calls until that time; None: returns when none is under way, and makes no new ones
+        unless `again`."""
         calls: list[Call] = []
         now = heard = time.perf_counter()
         while (now < until) if until is not None else any(link.flying for link in self._links.all):
             events = self._links.select(1.0 if until is None else until - now)
             now = time.perf_counter()
             for key, mask in events:
-                self._serve(key.data, mask, now, calls, until is not None)
+                self._serve(key.data, mask, now, calls, again or until is not None)
             if events:
                 heard = now
             elif now - heard > STALL_SECONDS:
@@ -164,5 +175,7 @@ class Generator:
             self._links.send(link)
 
     def _start(self, link: Link[_Flight], now: float) -> None:
-        item, message = next(self._requests)
-        link.flying[link.connection.start(message)] = item, now
+        following = next(self._requests, None)
+        if following is not None:
+            item, message = following
+            link.flying[link.connection.start(message)] = item, now
