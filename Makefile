@@ -18,6 +18,7 @@ FIT_OPTIONS ?=
 EXPORT_OPTIONS ?=
 QUICKSTART_OPTIONS ?=
 BENCH_OPTIONS ?=
+GPU_OPTIONS ?=
 
 # ---- for users -----------------------------------------------------------------------------------------------------
 
@@ -74,6 +75,10 @@ release-protos: develop ## make today's contracts those that `make check` guards
 .PHONY: bench
 bench: develop ## compare the server with the in-process limit of the same model; see docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.serving --registry '$(REGISTRY)' --model '$(NAME)' $(BENCH_OPTIONS)
+
+.PHONY: check-gpu
+check-gpu: develop ## on a machine with an NVIDIA GPU: compare model NAME's answers there with the CPU's, and the speed
+	@$(BIN)/python -m benchmarks.gpu --registry '$(REGISTRY)' --model '$(NAME)' $(GPU_OPTIONS)
 
 .PHONY: lock
 lock: develop ## write requirements.lock from the present environment

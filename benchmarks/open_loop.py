@@ -12,7 +12,7 @@ import random
 import selectors
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.frames import CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE, timeout_header
 from benchmarks.generator import Mark
@@ -27,7 +27,8 @@ CONNECTIONS = 16
 class Shot(NamedTuple):
     """A call to make. Seconds count from when it is due."""
 
-    item: int
+    item: Any
+    """Comes back with the outcome."""
     message: bytes
     deadline_s: float
     cancel_s: float | None = None
