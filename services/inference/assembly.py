@@ -174,7 +174,7 @@ async def serve(settings: InferenceSettings, membership: Membership | None = Non
     )
     if membership is not None:
         membership.ready({"models": models})
-    reason = await stop_signal(membership and membership.parent)
+    reason = await stop_signal(None if membership is None else membership.parent)
     log.info("draining", signal=reason, timeout_s=settings.drain_timeout_s)
     await server.stop(settings.drain_timeout_s)
     log.info("stopped")

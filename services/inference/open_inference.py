@@ -23,6 +23,7 @@ from services.inference.prediction import PLAIN, ClassifyQuery, ModelReference
 from services.inference.reconciliation import Reconciler
 from services.inference.settings import InferenceSettings
 from services.inference.tasks.classification import TASKS, classification
+from services.inference.validation import check_reference
 from services.platform.failures import Failure, InvalidInput, ModelNotFound
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
@@ -116,7 +117,9 @@ class OpenInferenceServicer(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
             if request.parameters:
                 what = "a bundle is served as it was proven: send no parameters"
                 raise InvalidInput(what, "parameters", "INVALID_PARAMETER")
-            await self._reconciler.resume(reference_of(request.model_name, "").name)
+            reference = reference_of(request.model_name, "")
+            check_reference(reference)
+            await self._reconciler.resume(reference.name)
             return pb.RepositoryModelLoadResponse()
 
         return await self._calls.answer("RepositoryModelLoad", request.model_name, context, work)
