@@ -18,6 +18,11 @@ FIT_OPTIONS ?=
 EXPORT_OPTIONS ?=
 QUICKSTART_OPTIONS ?=
 BENCH_OPTIONS ?=
+OVERLOAD_OPTIONS ?=
+FLIPS_OPTIONS ?=
+SOAK_OPTIONS ?=
+SECONDS ?= 600
+FUZZ_SECONDS ?= 300
 GPU_OPTIONS ?=
 
 # ---- for users -----------------------------------------------------------------------------------------------------
@@ -79,6 +84,22 @@ bench: develop ## compare the server with the in-process limit of the same model
 .PHONY: check-gpu
 check-gpu: develop ## on a machine with an NVIDIA GPU: compare model NAME's answers there with the CPU's, and the speed
 	@$(BIN)/python -m benchmarks.gpu --registry '$(REGISTRY)' --model '$(NAME)' $(GPU_OPTIONS)
+
+.PHONY: bench-overload
+bench-overload: develop ## offer 0.8 to 3 times what the server can answer: goodput, refusals, latency of the admitted
+	@$(BIN)/python -m benchmarks.overload --registry '$(REGISTRY)' --model '$(NAME)' $(OVERLOAD_OPTIONS)
+
+.PHONY: flips
+flips: develop ## serve texts alone and in company and count labels that change, for every variant
+	@$(BIN)/python -m benchmarks.flips --registry '$(REGISTRY)' --model '$(NAME)' $(FLIPS_OPTIONS)
+
+.PHONY: soak
+soak: develop ## SECONDS at 1.5 times the capacity, with cancellations, malformed calls and swaps, every answer checked
+	@$(BIN)/python -m benchmarks.soak --registry '$(REGISTRY)' --model '$(NAME)' --seconds $(SECONDS) $(SOAK_OPTIONS)
+
+.PHONY: fuzz
+fuzz: develop ## FUZZ_SECONDS of random requests, bytes and frames against a real server, which must go on answering
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 .PHONY: lock
 lock: develop ## write requirements.lock from the present environment

@@ -13,14 +13,19 @@ from benchmarks.messages import retry_after
 from benchmarks.open_loop import UNANSWERED, Outcome
 
 NAMES = {
+    UNANSWERED: "no answer",
     0: "OK",
     1: "CANCELLED",
+    2: "UNKNOWN",
     3: "INVALID_ARGUMENT",
     4: "DEADLINE_EXCEEDED",
     5: "NOT_FOUND",
     8: "RESOURCE_EXHAUSTED",
+    9: "FAILED_PRECONDITION",
+    12: "UNIMPLEMENTED",
+    13: "INTERNAL",
+    14: "UNAVAILABLE",
 }
-NAMES |= {9: "FAILED_PRECONDITION", 12: "UNIMPLEMENTED", 13: "INTERNAL", 14: "UNAVAILABLE", UNANSWERED: "no answer"}
 
 
 @dataclass(frozen=True, slots=True)
