@@ -40,6 +40,8 @@ def bundle(
         str | None, typer.Option(help="Label to point at the new version, such as stable or canary.")
     ] = None,
     quantize: Annotated[bool, typer.Option(help="Try int8 variants; float32 is always made.")] = True,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Add a float16 variant for CUDA.")] = False,
+    tensorrt: Annotated[bool, typer.Option("--tensorrt", help="Add a float32 variant for TensorRT.")] = False,
     max_drop: Annotated[float, typer.Option(help="Accuracy that int8 may lose, in percentage points.")] = 1.0,
     min_agreement: Annotated[float, typer.Option(help="Share of rows with the checkpoint's label.")] = 0.98,
     calibration_rows: Annotated[int, typer.Option(help="Training rows that fix the int8 scales.")] = 256,
@@ -53,7 +55,11 @@ def bundle(
 
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     settings = ExportSettings(
-        gate=Gate(max_drop=max_drop, min_agreement=min_agreement), quantize=quantize, calibration_rows=calibration_rows
+        gate=Gate(max_drop=max_drop, min_agreement=min_agreement),
+        quantize=quantize,
+        half=fp16,
+        tensorrt=tensorrt,
+        calibration_rows=calibration_rows,
     )
     target = Registry(registry)
     with _failures():

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from export.graph import export_graph
 from export.manifest import Calibration, Manifest, Variant
 from export.measurement import Runner, describe_host
 from export.model_card import model_card
-from export.quantization import FLOAT, QUANTIZED, Recipe, prepare_graph, quantize
+from export.quantization import FLOAT, HALF, PLAIN, QUANTIZED, Recipe, halve, prepare_graph, quantize
 from export.registry import Registry
 from export.rows import Row, feed, tokenize
 from export.settings import ExportSettings
@@ -63,7 +62,7 @@ class Exporter:
         self._reference, self._test, self._test_truth = self._references()
 
     def candidates(self) -> list[Candidate]:
-        """float32 and the first quantized recipe that passes, with all that failed before it."""
+        """float32, the first quantized recipe that passes with all that failed before it, and what is asked for for GPUs."""
         self._progress("exporting the graph", 0, 1)
         raw = export_graph(self._model, self._work / "raw.onnx")
         self._progress("exporting the graph", 1, 1)
@@ -74,6 +73,10 @@ class Exporter:
             found.append(self.measure(recipe, path))
             if found[-1].variant.parity.passed:
                 break
+        if self._settings.half:
+            found.append(self.measure(HALF, halve(fused, self._work / f"{HALF.name}.onnx")))
+        if self._settings.tensorrt:
+            found.append(self.measure(PLAIN, prepare_graph(raw, self._work / f"{PLAIN.name}.onnx")))
         return found
 
     def _quantized(self, raw: Path) -> Iterator[tuple[Recipe, Path]]:
@@ -120,16 +123,15 @@ class Exporter:
         golden = np.concatenate(
             [runner.run(feed([row], runner.names, self._pad)) for row in reference.rows[:GOLDEN_ROWS]]
         )
-        speed = runner.texts_per_second(reference.rows)
+        speed = runner.texts_per_second(reference.rows) if recipe.device in {"any", "cpu"} else None
         self._progress(task, 4, 4)
         if recipe.precision == "int8":
             self._progress(f"quantizing {recipe.name}", 1, 1)
-        device: Literal["any", "cpu"] = "any" if recipe.precision == "fp32" else "cpu"
         variant = Variant(
             name=recipe.name,
             file=entry(path),
             precision=recipe.precision,
-            device=device,
+            device=recipe.device,
             recipe=recipe.describe(),
             parity=proof,
             texts_per_second=speed,

@@ -75,13 +75,14 @@ class Variant(Contract):
     """For example "fp32" or "int8-static"."""
     file: FileEntry
     precision: Literal["fp32", "fp16", "int8"]
-    device: Literal["cpu", "cuda", "any"]
+    device: Literal["cpu", "cuda", "tensorrt", "any"]
     """Where this variant is meant to run."""
     recipe: dict[str, str | int | float | bool | list[str]]
     """How it was made, enough to make it again."""
     parity: ParityProof
     texts_per_second: float | None = Field(default=None, gt=0)
-    """Measured at export on `measured_on`, one thread, sorted batches of 8; a hint, not a promise."""
+    """Measured at export on `measured_on`, one thread, sorted batches of 8; a hint, not a promise. None for variants that
+    are meant for another device."""
 
 
 class Host(Contract):

@@ -26,6 +26,8 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST
+from onnxruntime.transformers.onnx_model import OnnxModel
 
 Feed = dict[str, NDArray[np.int64]]
 
@@ -35,15 +37,20 @@ class Recipe:
     """How one variant is made from the float32 graph."""
 
     name: str
-    precision: Literal["fp32", "int8"]
+    precision: Literal["fp32", "fp16", "int8"]
     operators: tuple[str, ...] = ()
     exclude: str = r"(?!)"
     """Nodes whose name matches stay float32."""
+    device: Literal["any", "cpu", "cuda", "tensorrt"] = "cpu"
+    """Where it is meant to run."""
+    fused: bool = True
 
     def describe(self) -> dict[str, str | int | float | bool | list[str]]:
         """For the manifest: enough to make the variant again."""
         if self.precision == "fp32":
-            return {"fused": True}
+            return {"fused": self.fused}
+        if self.precision == "fp16":
+            return {"fused": self.fused, "float32_operators": list(KEPT_FLOAT)}
         return {
             "format": "QDQ",
             "activations": "uint8, asymmetric, per tensor",
@@ -54,7 +61,14 @@ class Recipe:
         }
 
 
-FLOAT = Recipe("fp32", "fp32")
+FLOAT = Recipe("fp32", "fp32", device="any")
+HALF = Recipe("fp16", "fp16", device="cuda")
+PLAIN = Recipe("fp32-plain", "fp32", device="tensorrt", fused=False)
+"""TensorRT does its own fusing, and knows none of ONNX Runtime's fused operators."""
+
+KEPT_FLOAT = ("LayerNormalization", "Softmax", "ReduceSum", "ReduceMean", "Pow", "Sqrt", "Div", "Exp")
+"""What sums many values, squares or divides overflows float16 at 65,504 or loses small terms. The fused operators (attention,
+SkipLayerNormalization) need no such care: their kernels sum in float32."""
 
 DENSE = ("MatMul", "Gemm")
 FEED_FORWARD_OUTPUT = r"(output/dense|ffn/lin2)/MatMul"
@@ -83,6 +97,18 @@ class CalibrationRows(CalibrationDataReader):  # type: ignore[misc]  # onnxrunti
 def prepare_graph(source: Path, target: Path) -> Path:
     """Infers shapes and folds constants, which the quantizer needs."""
     quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
+    return target
+
+
+def halve(source: Path, target: Path) -> Path:
+    """Writes the graph with float16 weights and activations; its inputs stay int64, its output float32."""
+    logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
+    model = OnnxModel(onnx.load(str(source)))
+    # the graph's shapes are known to nobody else: ONNX's inference does not know fused operators
+    model.convert_float_to_float16(
+        use_symbolic_shape_infer=True, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *KEPT_FLOAT]
+    )
+    model.save_model_to_file(str(target))
     return target
 
 

@@ -14,6 +14,8 @@ class Gate(BaseModel):
     """Of float32 variants, over padding, masks with holes, the shortest and the longest input."""
     min_agreement: float = Field(default=0.98, ge=0, le=1)
     """Share of validation rows with the checkpoint's best label."""
+    min_half_agreement: float = Field(default=0.995, ge=0, le=1)
+    """The same of float16 variants: what rounds so little has no excuse."""
     max_drop: float = Field(default=1.0, ge=0, le=100)
     """Percentage points of validation accuracy."""
     max_flips: float = Field(default=0.002, ge=0, le=1)
@@ -28,7 +30,11 @@ class ExportSettings(BaseModel):
 
     gate: Gate = Gate()
     quantize: bool = True
-    """False: publish float32 only."""
+    """False: no int8 variant."""
+    half: bool = False
+    """Adds a float16 variant for CUDA."""
+    tensorrt: bool = False
+    """Adds a float32 variant without fused operators, for TensorRT."""
     calibration_rows: int = Field(default=256, ge=8, le=10_000)
     """Training rows that fix the activation scales."""
     seed: int = Field(default=13, ge=0)

@@ -105,8 +105,9 @@ def judge(proof: ParityProof, precision: str, gate: Gate) -> list[str]:
         reasons.append(
             f"a logit differs by {proof.max_logit_difference:.2g}, more than {gate.max_logit_difference:.2g}"
         )
-    if proof.agreement < gate.min_agreement:
-        reasons.append(f"agreement {100 * proof.agreement:.2f} % is below {100 * gate.min_agreement:.2f} %")
+    least = max(gate.min_agreement, gate.min_half_agreement) if precision == "fp16" else gate.min_agreement
+    if proof.agreement < least:
+        reasons.append(f"agreement {100 * proof.agreement:.2f} % is below {100 * least:.2f} %")
     drop = 100 * (proof.reference_accuracy - proof.accuracy)
     if drop > gate.max_drop + 1e-9:
         reasons.append(f"accuracy drops by {drop:.2f} points, more than {gate.max_drop:.2f}")

@@ -6,7 +6,7 @@ and compared by lower quartiles: whatever else the machine does makes a run slow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple, Protocol
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 ENOUGH = 1.03
 """The smallest batch that costs at most this much more a token than the cheapest: small ones wait less and pad less."""
 NOTABLE = 1.05
+NOTABLE_WHILE_BUSY = 1.1
 """But the usual batch stays unless it costs more than this: the curve is flat, and noise must not decide."""
 CLEARLY = 0.95
 """Another layout than one thread a worker must cost so much less."""
@@ -140,15 +141,23 @@ def gpu_grid(max_length: int) -> Grid:
 
 
 def choose(watch: Stopwatch, grid: Grid, max_length: int) -> Choice:
-    """Measures and decides. No shape is tried whose run would be too long, but the smallest of each kind always is."""
+    """Measures and decides. No shape is tried whose run would be too long, but the smallest of each kind always is.
+
+    While others use the cores, runs on several of them prove nothing: the usual is taken, and said to be no more than that.
+    """
+    quiet = watch.cores == 1 or watch.used_elsewhere() <= USED_ELSEWHERE
     shapes = _affordable(watch, grid)
-    wide_from, quiet = _wide_from(watch, grid.lone, 0.4 * grid.seconds)
-    threads = _threads(watch, grid.layout, 0.2 * grid.seconds)
-    bound = watch.bindable and _binding_helps(watch, grid.usual[0])
+    wide_from, threads = WIDE_USUALLY if watch.cores > 1 and grid.lone else None, 1
+    if quiet and wide_from is not None:
+        wide_from, quiet = _wide_from(watch, grid.lone, 0.4 * grid.seconds)
+    if quiet:
+        threads = _threads(watch, grid.layout, 0.2 * grid.seconds)
+    bound = watch.bindable and _binding_helps(watch, grid.usual[0], 0.2 * grid.seconds)
     costs = _costs(watch, [(threads, shape) for shape in shapes], 0.4 * grid.seconds)
     by_shape = {shape: cost for (_, shape), cost in costs.items()}
-    texts = _smallest(grid.short, grid.usual[0], by_shape)
-    tokens = _smallest(grid.long, grid.usual[1], by_shape)
+    notable = NOTABLE if quiet else NOTABLE_WHILE_BUSY
+    texts = _smallest(grid.short, grid.usual[0], notable, by_shape)
+    tokens = _smallest(grid.long, grid.usual[1], notable, by_shape)
     return Choice(
         threads=threads,
         batch_tokens=max(tokens.tokens, texts.tokens, max_length),
@@ -158,6 +167,15 @@ def choose(watch: Stopwatch, grid: Grid, max_length: int) -> Choice:
         bound=bound,
         quiet=quiet,
     )
+
+
+def _rounds(watch: Stopwatch, limit_s: float) -> Iterator[int]:
+    """Numbers of rounds: some at least, unless they take twice the time that there is; then what there is time for."""
+    begun = watch.now()
+    for number in range(MOST_ROUNDS):
+        yield number
+        if watch.now() - begun >= limit_s * (1 if number + 1 >= FEWEST_ROUNDS else 2):
+            return
 
 
 def _affordable(watch: Stopwatch, grid: Grid) -> list[Shape]:
@@ -170,7 +188,7 @@ def _affordable(watch: Stopwatch, grid: Grid) -> list[Shape]:
         for shape in shapes:
             if before is not None and seconds * shape.tokens / before.tokens > grid.longest_run_s:
                 break
-            seconds = min(watch.busy(1, shape) + watch.busy(1, shape))
+            seconds = min(watch.busy(1, shape))
             before = shape
             allowed.append(shape)
     return list(dict.fromkeys(allowed))
@@ -193,10 +211,10 @@ def _threads(watch: Stopwatch, shapes: Sequence[Shape], limit_s: float) -> int:
     return best if total[best] <= CLEARLY * total[1] else 1
 
 
-def _binding_helps(watch: Stopwatch, shape: Shape) -> bool:
+def _binding_helps(watch: Stopwatch, shape: Shape, limit_s: float) -> bool:
     """Leaves the inputs bound if that is faster."""
     times: dict[bool, list[float]] = {False: [], True: []}
-    for _ in range(MOST_ROUNDS):
+    for _ in _rounds(watch, limit_s):
         for bound in times:
             watch.bind(bound)
             times[bound] += watch.busy(1, shape)
@@ -207,20 +225,17 @@ def _binding_helps(watch: Stopwatch, shape: Shape) -> bool:
 
 def _costs(watch: Stopwatch, candidates: Sequence[tuple[int, Shape]], limit_s: float) -> dict[tuple[int, Shape], float]:
     """Seconds a token and worker of each candidate."""
-    until = watch.now() + limit_s
     samples: dict[tuple[int, Shape], list[float]] = {candidate: [] for candidate in candidates}
-    for number in range(MOST_ROUNDS):
+    for _ in _rounds(watch, limit_s):
         for threads, shape in candidates:
             samples[threads, shape] += watch.busy(threads, shape)
-        if number + 1 >= FEWEST_ROUNDS and watch.now() >= until:
-            break
     return {key: lower_quartile(times) / key[1].tokens for key, times in samples.items()}
 
 
-def _smallest(grid: Sequence[Shape], usual: Shape, costs: dict[Shape, float]) -> Shape:
+def _smallest(grid: Sequence[Shape], usual: Shape, notable: float, costs: dict[Shape, float]) -> Shape:
     shapes = [shape for shape in grid if shape in costs]
     best = min(costs[shape] for shape in shapes)
-    if usual in costs and costs[usual] <= NOTABLE * best:
+    if usual in costs and costs[usual] <= notable * best:
         return usual
     return next(shape for shape in shapes if costs[shape] <= ENOUGH * best)
 
@@ -241,17 +256,11 @@ def _run_cost(costs: dict[Shape, float]) -> float:
 
 def _wide_from(watch: Stopwatch, lengths: Sequence[int], limit_s: float) -> tuple[int | None, bool]:
     """Where a lone text gains from all cores, and whether the cores were free for finding out."""
-    if watch.cores == 1 or not lengths:
-        return None, True
-    used = watch.used_elsewhere()
-    until = watch.now() + limit_s
     times: dict[tuple[bool, int], list[Lone]] = {(wide, length): [] for length in lengths for wide in (False, True)}
-    for number in range(MOST_ROUNDS):
+    for _ in _rounds(watch, limit_s):
         for (wide, length), runs in times.items():
             runs.append(watch.lone(wide, length))
-        if number + 1 >= FEWEST_ROUNDS and watch.now() >= until:
-            break
-    if max(used, watch.used_elsewhere()) > USED_ELSEWHERE or not _quiet(times):
+    if watch.used_elsewhere() > USED_ELSEWHERE or not _quiet(times):
         return WIDE_USUALLY, False
     ratios = {length: _best(times[True, length]) / _best(times[False, length]) for length in lengths}
     return _shortest_gain(ratios), True

@@ -120,6 +120,28 @@ def test_a_static_int8_answer_does_not_depend_on_batch_mates(
         assert np.abs(runner.run(feed(mates, runner.names, 0))[0] - alone[0]).max() < 1e-4
 
 
+def test_variants_for_gpus_are_proven_here_and_meant_for_there(
+    run: RunDirectory, record: RunRecord, tmp_path: Path
+) -> None:
+    settings = ExportSettings(quantize=False, half=True, tensorrt=True)
+    bundle, _ = export_run(run, record, Registry(str(tmp_path)), settings, "0" * 64, Steps(QUIET))
+    variants = {variant.name: variant for variant in bundle.manifest.variants}
+    assert [(v.precision, v.device) for v in (variants["fp16"], variants["fp32-plain"])] == [
+        ("fp16", "cuda"),
+        ("fp32", "tensorrt"),
+    ]
+    assert bundle.manifest.variants[0].name == "fp32"
+    assert variants["fp16"].parity.agreement >= 0.995
+    assert golden_faults(bundle) == {}
+    half = onnx.load(bundle.file(variants["fp16"].file))
+    kinds = {node.name: node.type.tensor_type.elem_type for node in [*half.graph.input, *half.graph.output]}
+    assert {kinds.pop("logits")} == {onnx.TensorProto.FLOAT}
+    assert set(kinds.values()) == {onnx.TensorProto.INT64}
+    assert any(weight.data_type == onnx.TensorProto.FLOAT16 for weight in half.graph.initializer)
+    plain = onnx.load(bundle.file(variants["fp32-plain"].file))
+    assert {node.domain for node in plain.graph.node} <= {"", "ai.onnx"}
+
+
 def test_a_broken_variant_is_refused_and_nothing_is_published(
     run: RunDirectory, record: RunRecord, tmp_path: Path
 ) -> None:

@@ -335,3 +335,32 @@ def test_the_books_balance_after_any_order_of_events(events: list[tuple[str, int
                 assert task.result().rows[0][1] in range(1, 13)
 
     asyncio.run(play())
+
+
+async def test_batches_that_take_all_cores_run_one_at_a_time() -> None:
+    steps = Steps(workers=2)
+    lane, _ = steps.lane(replace(ONE_BY_ONE, cores=2))
+    tasks = [send(lane, n) for n in range(3)]
+    await settled()
+    assert [len(steps.running(worker)) for worker in (0, 1)].count(1) == 1
+    worker = 0 if steps.running(0) else 1
+    for _ in tasks:
+        await steps.step(worker=worker)
+    assert all(task.done() for task in tasks)
+
+
+async def test_a_model_that_needs_all_cores_is_not_starved_by_one_that_needs_few() -> None:
+    steps = Steps(workers=2)
+    narrow, _ = steps.lane(ONE_BY_ONE)
+    crowd = [send(narrow, n) for n in range(40)]
+    await settled()
+    whole, _ = steps.lane(replace(ONE_BY_ONE, cores=2))
+    task = send(whole, 1000)
+    await settled()
+    for _ in range(6):
+        for worker in (0, 1):
+            if steps.running(worker):
+                await steps.step(worker=worker)
+    assert task.done()
+    for each in crowd:
+        each.cancel()
