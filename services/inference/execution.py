@@ -78,7 +78,7 @@ def prepare(
         )
         sessions = SessionSet(opener, settings.cores, settings.workers)
         try:
-            return _prepared(variant, manifest, sessions, GoldenCheck(golden, variant, device), settings)
+            return _prepared(variant, manifest, sessions, GoldenCheck(golden, variant, device), settings, metrics)
         except BrokenModel as error:
             faults.append(f"{variant.name}: {error}")
             metrics.variants_refused.labels(manifest.name, variant.name).inc()
@@ -118,7 +118,12 @@ class GoldenCheck:
 
 
 def _prepared(
-    variant: Variant, manifest: Manifest, sessions: SessionSet, check: GoldenCheck, settings: InferenceSettings
+    variant: Variant,
+    manifest: Manifest,
+    sessions: SessionSet,
+    check: GoldenCheck,
+    settings: InferenceSettings,
+    metrics: Metrics,
 ) -> Execution:
     check.require(sessions.of(1)[0])
     choice, source, seconds = _choice(variant, manifest, sessions, settings)
@@ -128,7 +133,40 @@ def _prepared(
     layout = sessions.settle(threads, wide_from is not None, choice.bound)
     for session in layout.sessions:
         check.require(session)
-    limits = Limits(
+    limits = _limits(settings, choice, manifest, threads, wide_from)
+    batch = (limits.batch_texts, limits.batch_tokens)
+    runs = warm_up(layout, manifest.max_length, batch, GPU_SECONDS if sessions.on_gpu else CPU_SECONDS)
+    chosen = {
+        "workers": max(1, sessions.workers // limits.cores),
+        "threads": limits.cores,
+        "batch_texts": limits.batch_texts,
+        "batch_tokens": limits.batch_tokens,
+        "run_cost_tokens": limits.run_cost_tokens,
+        "wide_from_tokens": limits.wide_from_tokens or 0,
+    }
+    for name, value in chosen.items():
+        metrics.execution.labels(manifest.name, str(manifest.version), name).set(value)
+    log.info(
+        "execution chosen",
+        model=manifest.name,
+        version=manifest.version,
+        variant=variant.name,
+        device=settings.device,
+        source=source,
+        quiet=choice.quiet,
+        **chosen,
+        bound=choice.bound and sessions.on_gpu,
+        seconds=round(seconds, 3),
+        warm_up_runs=runs,
+    )
+    return Execution(variant, layout, limits, source)
+
+
+def _limits(
+    settings: InferenceSettings, choice: Choice, manifest: Manifest, threads: int, wide_from: int | None
+) -> Limits:
+    """What the settings say, and for the rest what was chosen."""
+    return Limits(
         batch_tokens=settings.max_batch_tokens or max(choice.batch_tokens, manifest.max_length),
         batch_texts=settings.max_batch_texts or choice.batch_texts,
         queue_tokens=settings.max_queue_tokens,
@@ -137,10 +175,6 @@ def _prepared(
         wide_from_tokens=wide_from,
         cores=threads,
     )
-    batch = (limits.batch_texts, limits.batch_tokens)
-    runs = warm_up(layout, manifest.max_length, batch, GPU_SECONDS if sessions.on_gpu else CPU_SECONDS)
-    _report(manifest, variant, limits, sessions, source, choice, seconds, runs)
-    return Execution(variant, layout, limits, source)
 
 
 def _choice(
@@ -181,34 +215,4 @@ def constants(device: str, max_length: int) -> Choice:
         run_cost_tokens=500.0,
         wide_from_tokens=None,
         bound=True,
-    )
-
-
-def _report(
-    manifest: Manifest,
-    variant: Variant,
-    limits: Limits,
-    sessions: SessionSet,
-    source: Source,
-    choice: Choice,
-    seconds: float,
-    runs: int,
-) -> None:
-    log.info(
-        "execution chosen",
-        model=manifest.name,
-        version=manifest.version,
-        variant=variant.name,
-        device=sessions.device.kind,
-        source=source,
-        quiet=choice.quiet,
-        workers=max(1, sessions.workers // limits.cores),
-        threads=limits.cores,
-        batch_texts=limits.batch_texts,
-        batch_tokens=limits.batch_tokens,
-        run_cost_tokens=limits.run_cost_tokens,
-        wide_from_tokens=limits.wide_from_tokens,
-        bound=choice.bound and sessions.on_gpu,
-        seconds=round(seconds, 3),
-        warm_up_runs=runs,
     )

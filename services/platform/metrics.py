@@ -62,6 +62,12 @@ class Metrics:
             ("model",),
             "livemax",
         )
+        self.execution = self._gauge(
+            "execution",
+            "How a version is run: workers, threads of a run, bounds of a batch, ... as chosen at load; 0: never.",
+            (*MODEL, "setting"),
+            "livemax",
+        )
         self.shadow_texts = self._counter(
             "shadow_texts", "Mirrored texts: agreed, disagreed or dropped.", (*MODEL, "outcome")
         )

@@ -42,6 +42,14 @@ def test_the_second_load_uses_what_the_first_one_measured(bundle: Bundle, tmp_pa
     assert second.limits == first.limits
 
 
+def test_the_choice_stands_among_the_metrics(bundle: Bundle, tmp_path: Path) -> None:
+    metrics = Metrics()
+    settings = InferenceSettings(state_dir=tmp_path, threads=2, max_batch_texts=3)
+    prepare(bundle, Golden.read(bundle.file(bundle.manifest.golden)), settings, metrics)
+    labels = {"model": "tiny", "version": "1", "setting": "batch_texts"}
+    assert metrics.registry.get_sample_value("bertline_inference_execution", labels) == 3.0
+
+
 def test_a_spoiled_record_is_measured_anew(bundle: Bundle, tmp_path: Path) -> None:
     prepared(bundle, tmp_path)
     for path in (tmp_path / "calibration").iterdir():
