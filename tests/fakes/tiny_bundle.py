@@ -50,9 +50,13 @@ def publish_tiny(
     max_length: int = 32,
     label: str | None = "stable",
     work: int = 0,
+    rotated: int = 0,
 ) -> Bundle:
-    """Publishes a new version of a classifier and points `label` at it. `work` makes it slow, see `slow_graph`."""
-    kind = Kind("single_label_classification", LABELS, pair)
+    """Publishes a new version of a classifier and points `label` at it. `work` makes it slow, see `slow_graph`.
+
+    `rotated` moves its labels on by so many places, so that versions can be told apart by their answers.
+    """
+    kind = Kind("single_label_classification", LABELS[rotated:] + LABELS[:rotated], pair)
     graph = classification_graph()
     if work:
         graph = slowed(graph, work, len(LABELS))
