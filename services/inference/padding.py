@@ -11,60 +11,41 @@ Feed = dict[str, NDArray[np.int64]]
 
 
 class Padding:
-    """Makes the graph's inputs. Thread-safe; arrays it hands out are read, never written."""
+    """Makes the graph's inputs. Thread-safe; the arrays are for reading."""
 
     def __init__(self, pad: int, inputs: frozenset[str]) -> None:
         self._pad = pad
         self._types = "token_type_ids" in inputs
-        self._constants = _constants(4096)
+        self._zeros = _zeros(4096)
 
     def feed(self, rows: list[Encoded]) -> Feed:
-        """int64 [rows, longest], padded on the right. Masks of ones and types of zeros are views of the same memory."""
-        lengths = [len(row) for row in rows]
-        longest = max(lengths)
+        """int64 [rows, longest], padded on the right. Types of zeros are a view of the same memory."""
+        longest = max(map(len, rows))
         shape = (len(rows), longest)
-        if len(rows) == 1:
-            ids = rows[0].input_ids.reshape(shape)
-        elif min(lengths) == longest:
-            ids = np.concatenate([row.input_ids for row in rows]).reshape(shape)
-        else:
-            ids = np.full(shape, self._pad, np.int64)
-            for position, row in enumerate(rows):
-                ids[position, : lengths[position]] = row.input_ids
-        feed = {"input_ids": ids, "attention_mask": self._mask(rows, lengths, shape)}
+        ids = np.full(shape, self._pad, np.int64)
+        mask = np.zeros(shape, np.int64)
+        types: NDArray[np.int64] | None = None
+        for position, row in enumerate(rows):
+            length = len(row)
+            ids[position, :length] = row.input_ids
+            mask[position, :length] = 1 if row.attention_mask is None else row.attention_mask
+            if row.token_type_ids is not None and self._types:
+                types = np.zeros(shape, np.int64) if types is None else types
+                types[position, :length] = row.token_type_ids
+        feed = {"input_ids": ids, "attention_mask": mask}
         if self._types:
-            feed["token_type_ids"] = self._types_of(rows, shape)
+            feed["token_type_ids"] = self._none(shape) if types is None else types
         return feed
 
-    def _mask(self, rows: list[Encoded], lengths: list[int], shape: tuple[int, int]) -> NDArray[np.int64]:
-        plain = all(row.attention_mask is None for row in rows)
-        if plain and min(lengths) == shape[1]:
-            return self._constant(1, shape)
-        mask = np.zeros(shape, np.int64)
-        for position, row in enumerate(rows):
-            mask[position, : lengths[position]] = 1 if row.attention_mask is None else row.attention_mask
-        return mask
-
-    def _types_of(self, rows: list[Encoded], shape: tuple[int, int]) -> NDArray[np.int64]:
-        if all(row.token_type_ids is None for row in rows):
-            return self._constant(0, shape)
-        types = np.zeros(shape, np.int64)
-        for position, row in enumerate(rows):
-            if row.token_type_ids is not None:
-                types[position, : len(row)] = row.token_type_ids
-        return types
-
-    def _constant(self, value: int, shape: tuple[int, int]) -> NDArray[np.int64]:
+    def _none(self, shape: tuple[int, int]) -> NDArray[np.int64]:
         size = shape[0] * shape[1]
-        constants = self._constants
-        if size > len(constants[value]):
-            constants = self._constants = _constants(2 * size)
-        return constants[value][:size].reshape(shape)
+        zeros = self._zeros
+        if size > len(zeros):
+            zeros = self._zeros = _zeros(2 * size)
+        return zeros[:size].reshape(shape)
 
 
-def _constants(size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Zeros and ones."""
-    both = np.zeros(size, np.int64), np.ones(size, np.int64)
-    for array in both:
-        array.setflags(write=False)
-    return both
+def _zeros(size: int) -> NDArray[np.int64]:
+    zeros = np.zeros(size, np.int64)
+    zeros.setflags(write=False)
+    return zeros

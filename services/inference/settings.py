@@ -64,7 +64,7 @@ class InferenceSettings(BaseSettings):
     max_batch_texts: int = Field(default=0, ge=0)
     """Texts in a batch; 0: measured."""
     wide_from_tokens: int | None = Field(default=None, ge=0)
-    """Shortest lone text that runs on all threads; 0: none does; None: measured."""
+    """Shortest lone text that runs on all threads; 0: none does; not given: measured."""
     max_queue_tokens: int = Field(default=65_536, ge=1)
     """Waiting tokens beyond which calls are refused with RESOURCE_EXHAUSTED."""
     max_queue_s: float = Field(default=2.0, gt=0)
@@ -89,6 +89,8 @@ class InferenceSettings(BaseSettings):
     """A connection whose ping is not answered for so long is closed."""
     drain_timeout_s: float = Field(default=30.0, ge=0)
     """How long running calls may take after SIGTERM."""
+    drain_linger_s: float = Field(default=0.3, ge=0)
+    """How long a drained server still answers UNAVAILABLE before it closes its port; longer than balancers' health checks."""
     log_style: Literal["json", "console"] = Field(
         default="json", json_schema_extra=_section("Logs, traces, inspection")
     )
