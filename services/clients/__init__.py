@@ -1,6 +1,9 @@
 """The one typed way for a program to call Bertline's services."""
 
 from services.clients.channels import ClientTls
+from services.clients.classification_messages import Classified, ClassifyReply, Label
+from services.clients.embedding_messages import Embedded, EmbedReply
+from services.clients.explanation_messages import Contribution, ExplainReply
 from services.clients.failures import (
     CallFailed,
     DeadlineExceeded,
@@ -11,8 +14,12 @@ from services.clients.failures import (
     Overloaded,
     Unavailable,
 )
-from services.clients.inference import AsyncInferenceClient, InferenceClient
-from services.clients.messages import Classified, ClassifyReply, ItemError, Label, Text, Timings
+from services.clients.inference import InferenceClient
+from services.clients.inference_async import AsyncInferenceClient
+from services.clients.messages import ItemError, Text, Timings
+from services.clients.options import Options, Windows
+from services.clients.scoring_messages import Scored, ScoreReply, Unscored
+from services.clients.tagging_messages import Entity, Tagged, TagReply, Word
 
 __all__ = [
     "AsyncInferenceClient",
@@ -20,16 +27,29 @@ __all__ = [
     "Classified",
     "ClassifyReply",
     "ClientTls",
+    "Contribution",
     "DeadlineExceeded",
+    "EmbedReply",
+    "Embedded",
+    "Entity",
     "ErrorDetails",
+    "ExplainReply",
     "InferenceClient",
     "InvalidRequest",
     "ItemError",
     "Label",
     "MessageTooLarge",
     "NotFound",
+    "Options",
     "Overloaded",
+    "ScoreReply",
+    "Scored",
+    "TagReply",
+    "Tagged",
     "Text",
     "Timings",
     "Unavailable",
+    "Unscored",
+    "Windows",
+    "Word",
 ]

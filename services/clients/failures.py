@@ -76,6 +76,12 @@ def failure_of(error: grpc.RpcError, correlation_id: str) -> CallFailed:
     return KINDS.get(code, CallFailed)(details)
 
 
+def failure_of_status(status: status_pb2.Status, correlation_id: str) -> CallFailed:
+    """The exception of a request that failed inside a stream."""
+    details = details_of(status, correlation_id)
+    return next((kind for code, kind in KINDS.items() if code.name == details.code), CallFailed)(details)
+
+
 def _details(error: grpc.RpcError, code: grpc.StatusCode, correlation_id: str) -> ErrorDetails:
     """What the server says of the error; what gRPC says, where the error is its own or a proxy's."""
     metadata: Any = error.trailing_metadata()  # an iterable of pairs, which grpc's types do not say

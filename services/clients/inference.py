@@ -1,18 +1,29 @@
-"""Typed clients of the inference service, for threads and for asyncio."""
+"""The typed client of the inference service for threads; `inference_async` has the one for asyncio."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import grpc
 from bertline.inference.v1 import inference_pb2_grpc
 
+from services.clients.bulk import Requests, classify_all
 from services.clients.calls import CallOptions
-from services.clients.channels import ClientTls, asyncio_channel, blocking_channel
+from services.clients.channels import ClientTls, blocking_channel
+from services.clients.classification_messages import Classified, ClassifyReply, classify_reply, classify_request
+from services.clients.embedding_messages import EmbedReply, VectorFormat, embed_reply, embed_request
+from services.clients.explanation_messages import ExplainReply, explain_reply, explain_request
 from services.clients.failures import failure_of
-from services.clients.messages import ClassifyReply, Text, from_response, to_request
+from services.clients.messages import ItemError, Text, refuse_lone
+from services.clients.options import OffsetUnit, Options
+from services.clients.scoring_messages import ScoreReply, score_reply, score_request
+from services.clients.tagging_messages import TagReply, tag_reply, tag_request
 
 TIMEOUT_S = 10.0
+TEXTS_PER_REQUEST = 16
+
+Reply = TypeVar("Reply")
 
 
 class InferenceClient:
@@ -23,6 +34,11 @@ class InferenceClient:
 
     `target` may name many servers ("dns:///inference:50051", "ipv4:10.0.0.1:50051,10.0.0.2:50051"): calls go round them.
     `timeout_s` and `correlation_id` are for all calls that bring none of their own.
+
+    Every call takes `model` (empty: the server's only one) and `version` or `label` (neither: the version labelled
+    "stable"), `options`, `timeout_s`, which spans all retries, and `correlation_id`. A text that fails alone is an
+    `ItemError` in the results. Calls raise CallFailed or a subclass when they fail, ValueError or TypeError for
+    arguments that make no sense.
     """
 
     def __init__(
@@ -40,22 +56,135 @@ class InferenceClient:
         version: int | None = None,
         label: str | None = None,
         top_k: int | None = 1,
+        threshold: float | None = None,
+        raw_scores: bool = False,
+        options: Options | None = None,
         timeout_s: float | None = None,
         correlation_id: str | None = None,
     ) -> ClassifyReply:
-        """Classifies texts, or (text, text_pair) for models of pairs; results come in their order.
+        """Labels of texts, or of (text, text_pair) for models of pairs; results come in their order.
 
-        An empty `model` means the server's only one; without `version` and `label`, the version labelled "stable"
-        answers. `top_k` None: all labels. `timeout_s` spans all retries. A text that fails alone is an `ItemError` in
-        the results. Raises CallFailed or a subclass when the call fails, ValueError for arguments that make no sense.
+        `top_k` None: all labels; those less probable than `threshold` are left out.
         """
-        request = to_request(texts, model, version, label, top_k)
-        options = self._options.for_call(timeout_s, correlation_id)
+        request = classify_request(texts, model, version, label, top_k, threshold, raw_scores, options)
+        return self._call(self._stub.Classify, request, classify_reply, timeout_s, correlation_id)
+
+    def classify_stream(
+        self,
+        texts: Iterable[Text],
+        *,
+        model: str = "",
+        version: int | None = None,
+        label: str | None = None,
+        top_k: int | None = 1,
+        threshold: float | None = None,
+        raw_scores: bool = False,
+        options: Options | None = None,
+        texts_per_request: int = TEXTS_PER_REQUEST,
+        timeout_s: float | None = None,
+        correlation_id: str | None = None,
+    ) -> Iterator[Classified | ItemError]:
+        """Results of any number of texts, in their order, while `texts` is read no further ahead than 64 requests.
+
+        A server that is overloaded is waited for. `texts` is read on another thread; what it raises is raised here.
+        `timeout_s` is for the whole of it; None: no limit. Leaving the loop early cancels the rest.
+        """
+
+        def make(some: Sequence[Text], first: int) -> Any:
+            return classify_request(some, model, version, label, top_k, threshold, raw_scores, options, first)
+
+        refuse_lone(texts)
+        made = self._options.for_call(None, correlation_id)
+        return classify_all(self._stub, texts, Requests(make, texts_per_request), made, timeout_s)
+
+    def embed(
+        self,
+        texts: Sequence[Text],
+        *,
+        model: str = "",
+        version: int | None = None,
+        label: str | None = None,
+        dimensions: int | None = None,
+        vector_format: VectorFormat = "float32",
+        raw_vectors: bool = False,
+        options: Options | None = None,
+        timeout_s: float | None = None,
+        correlation_id: str | None = None,
+    ) -> EmbedReply:
+        """One vector a text, of length 1 unless `raw_vectors`; the first `dimensions` elements, or all."""
+        request = embed_request(texts, model, version, label, dimensions, vector_format, raw_vectors, options)
+        return self._call(self._stub.Embed, request, embed_reply, timeout_s, correlation_id)
+
+    def score(
+        self,
+        query: str,
+        candidates: Sequence[str],
+        *,
+        model: str = "",
+        version: int | None = None,
+        label: str | None = None,
+        top_k: int | None = None,
+        threshold: float | None = None,
+        raw_scores: bool = False,
+        options: Options | None = None,
+        timeout_s: float | None = None,
+        correlation_id: str | None = None,
+    ) -> ScoreReply:
+        """Candidates ranked against a query, best first; `index` says which is which. A bad query fails the call."""
+        request = score_request(query, candidates, model, version, label, top_k, threshold, raw_scores, options)
+        return self._call(self._stub.Score, request, score_reply, timeout_s, correlation_id)
+
+    def tag(
+        self,
+        texts: Sequence[str],
+        *,
+        model: str = "",
+        version: int | None = None,
+        label: str | None = None,
+        threshold: float | None = None,
+        include_words: bool = False,
+        offset_unit: OffsetUnit = "code_point",
+        options: Options | None = None,
+        timeout_s: float | None = None,
+        correlation_id: str | None = None,
+    ) -> TagReply:
+        """Entities in texts; by default offsets count as Python's strings do."""
+        request = tag_request(texts, model, version, label, threshold, include_words, offset_unit, options)
+        return self._call(self._stub.Tag, request, tag_reply, timeout_s, correlation_id)
+
+    def explain(
+        self,
+        text: Text,
+        *,
+        model: str = "",
+        version: int | None = None,
+        label: str | None = None,
+        target: str | None = None,
+        max_evaluations: int | None = None,
+        top_k: int | None = None,
+        offset_unit: OffsetUnit = "code_point",
+        options: Options | None = None,
+        timeout_s: float | None = None,
+        correlation_id: str | None = None,
+    ) -> ExplainReply:
+        """Which words of a text moved the label `target` (None: its best one; `label` chooses the model's version)."""
+        request = explain_request(text, model, version, label, target, max_evaluations, top_k, offset_unit, options)
+        return self._call(self._stub.Explain, request, explain_reply, timeout_s, correlation_id)
+
+    def _call(
+        self,
+        rpc: Callable[..., Any],
+        request: object,
+        parse: Callable[[Any, str], Reply],
+        timeout_s: float | None,
+        correlation_id: str | None,
+    ) -> Reply:
+        made = self._options.for_call(timeout_s, correlation_id)
         try:
-            response = self._stub.Classify(request, timeout=options.timeout_s, metadata=options.metadata)
+            response = rpc(request, timeout=made.timeout_s, metadata=made.metadata)
         except grpc.RpcError as error:
-            raise failure_of(error, options.correlation_id) from None
-        return from_response(response, options.correlation_id)
+            raise failure_of(error, made.correlation_id) from None
+        return parse(response, made.correlation_id)
 
     def close(self) -> None:
         """Closes the channel; calls that still run are cancelled."""
@@ -66,46 +195,3 @@ class InferenceClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class AsyncInferenceClient:
-    """`InferenceClient` for asyncio. Make it inside a running event loop."""
-
-    def __init__(
-        self, target: str, *, timeout_s: float = TIMEOUT_S, tls: ClientTls | None = None, correlation_id: str = ""
-    ) -> None:
-        self._options = CallOptions(timeout_s, correlation_id)
-        self._channel = asyncio_channel(target, tls)
-        self._stub: inference_pb2_grpc.InferenceServiceAsyncStub = inference_pb2_grpc.InferenceServiceStub(
-            self._channel
-        )
-
-    async def classify(
-        self,
-        texts: Sequence[Text],
-        *,
-        model: str = "",
-        version: int | None = None,
-        label: str | None = None,
-        top_k: int | None = 1,
-        timeout_s: float | None = None,
-        correlation_id: str | None = None,
-    ) -> ClassifyReply:
-        """As `InferenceClient.classify`; cancelling it cancels the work on the server."""
-        request = to_request(texts, model, version, label, top_k)
-        options = self._options.for_call(timeout_s, correlation_id)
-        try:
-            response = await self._stub.Classify(request, timeout=options.timeout_s, metadata=options.metadata)
-        except grpc.RpcError as error:
-            raise failure_of(error, options.correlation_id) from None
-        return from_response(response, options.correlation_id)
-
-    async def close(self) -> None:
-        """Closes the channel; calls that still run are cancelled."""
-        await self._channel.close()
-
-    async def __aenter__(self) -> AsyncInferenceClient:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()

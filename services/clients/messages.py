@@ -1,43 +1,22 @@
-"""Requests and replies of the inference service as plain Python values."""
+"""What requests and replies of every task have in common, as plain Python values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypedDict
 
 from bertline.inference.v1 import inference_pb2 as pb
 
-from services.clients.failures import ErrorDetails, details_of
+from services.clients.failures import ErrorDetails
 
 Text = str | tuple[str, str]
 """A text, or a pair of texts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
-    """A label and its calibrated probability."""
-
-    name: str
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
-class Classified:
-    """Labels of one text, best first."""
-
-    labels: list[Label]
-    token_count: int
-    truncated: bool
-
-    @property
-    def best(self) -> Label:
-        """The most probable label."""
-        return self.labels[0]
-
-
-@dataclass(frozen=True, slots=True)
 class ItemError:
-    """Why one text has no labels; its neighbours do."""
+    """Why one text has no result; its neighbours do."""
 
     details: ErrorDetails
 
@@ -52,14 +31,13 @@ class Timings:
     total_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class ClassifyReply:
-    """Results in the order of the texts, and the model that gave them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The model that answered, and where the time went.
 
     `correlation_id` is the word that the server's log lines of this call carry.
     """
 
-    results: list[Classified | ItemError]
     model: str
     version: int
     variant: str
@@ -67,49 +45,74 @@ class ClassifyReply:
     correlation_id: str
 
 
-def to_request(
-    texts: Sequence[Text], model: str, version: int | None, label: str | None, top_k: int | None
-) -> pb.ClassifyRequest:
-    """Raises TypeError for a lone text, ValueError for both version and label or a text that is no Unicode."""
-    if isinstance(texts, str):
-        raise TypeError("texts is a sequence: for one text write [text]")
+class Answered(TypedDict):
+    """The fields of `Reply`."""
+
+    model: str
+    version: int
+    variant: str
+    timings: Timings
+    correlation_id: str
+
+
+class Response(Protocol):
+    """What every response says of its model and of time."""
+
+    @property
+    def model(self) -> pb.ModelInfo:
+        """The model that answered."""
+
+    @property
+    def timings(self) -> pb.Timings:
+        """Microseconds."""
+
+
+def answered(response: Response, correlation_id: str) -> Answered:
+    """The fields of `Reply` of a response."""
+    model, timings = response.model, response.timings
+    return {
+        "model": model.name,
+        "version": model.version,
+        "variant": model.variant,
+        "timings": Timings(
+            timings.tokenization_us / 1e3, timings.queue_us / 1e3, timings.inference_us / 1e3, timings.total_us / 1e3
+        ),
+        "correlation_id": correlation_id,
+    }
+
+
+def selector(model: str, version: int | None, label: str | None) -> pb.ModelSelector:
+    """Raises ValueError for both version and label."""
     if version is not None and label is not None:
         raise ValueError("give version or label, not both")
-    selector = pb.ModelSelector(name=model)
+    chosen = pb.ModelSelector(name=model)
     if version is not None:
-        selector.version = version
+        chosen.version = version
     if label is not None:
-        selector.label = label
-    inputs = [_input(text, position) for position, text in enumerate(texts)]
-    # the contract says 0 for "all labels"
-    return pb.ClassifyRequest(model=selector, inputs=inputs, top_k=0 if top_k is None else top_k)
+        chosen.label = label
+    return chosen
 
 
-def _input(text: Text, position: int) -> pb.TextInput:
+def inputs(texts: Sequence[Text], first: int = 0) -> list[pb.TextInput]:
+    """Raises TypeError for a lone text, ValueError for one that is no Unicode; positions count from `first`."""
+    refuse_lone(texts)
+    return [input_of(text, f"texts[{position}]") for position, text in enumerate(texts, first)]
+
+
+def refuse_lone(texts: object) -> None:
+    """Raises TypeError for a string, which would be taken letter by letter."""
+    if isinstance(texts, str):
+        raise TypeError("texts are many: for one text write [text]")
+
+
+def input_of(text: Text, name: str) -> pb.TextInput:
+    """Raises ValueError, with the name, for a text that is no Unicode."""
     try:
         return pb.TextInput(text=text) if isinstance(text, str) else pb.TextInput(text=text[0], text_pair=text[1])
     except UnicodeEncodeError as error:
-        raise ValueError(f"texts[{position}] is no valid Unicode: {error.reason} at {error.start}") from None
+        raise ValueError(f"{name} is no valid Unicode: {error.reason} at {error.start}") from None
 
 
-def from_response(response: pb.ClassifyResponse, correlation_id: str) -> ClassifyReply:
-    """The reply of a response."""
-    model, timings = response.model, response.timings
-    return ClassifyReply(
-        [_result(result) for result in response.results],
-        model.name,
-        model.version,
-        model.variant,
-        Timings(
-            timings.tokenization_us / 1e3, timings.queue_us / 1e3, timings.inference_us / 1e3, timings.total_us / 1e3
-        ),
-        correlation_id,
-    )
-
-
-def _result(result: pb.ClassifyResult) -> Classified | ItemError:
-    if result.WhichOneof("outcome") == "error":
-        return ItemError(details_of(result.error))
-    classification = result.classification
-    labels = [Label(each.label, each.probability) for each in classification.labels]
-    return Classified(labels, classification.token_count, classification.truncated)
+def unicode_of(text: str, name: str) -> str:
+    """The text itself. Raises ValueError, with the name, when it is no Unicode."""
+    return input_of(text, name).text

@@ -7,41 +7,41 @@ from google.rpc import error_details_pb2, status_pb2
 
 from services.clients import Classified, ItemError
 from services.clients.calls import CallOptions
-from services.clients.messages import from_response, to_request
+from services.clients.classification_messages import classify_reply, classify_request
 
 
 def test_texts_and_pairs_of_any_script_become_inputs_in_order() -> None:
-    request = to_request(["Shares rallied", ("question", "答案")], "news", None, None, 1)
+    request = classify_request(["Shares rallied", ("question", "答案")], "news", None, None, 1)
     assert [each.text for each in request.inputs] == ["Shares rallied", "question"]
     assert [each.HasField("text_pair") for each in request.inputs] == [False, True]
     assert request.inputs[1].text_pair == "答案"
 
 
 def test_version_and_label_choose_and_nothing_means_the_servers_choice() -> None:
-    assert to_request(["a"], "news", 3, None, 1).model == pb.ModelSelector(name="news", version=3)
-    assert to_request(["a"], "news", None, "canary", 1).model == pb.ModelSelector(name="news", label="canary")
-    assert to_request(["a"], "news", None, None, 1).model.WhichOneof("selection") is None
+    assert classify_request(["a"], "news", 3, None, 1).model == pb.ModelSelector(name="news", version=3)
+    assert classify_request(["a"], "news", None, "canary", 1).model == pb.ModelSelector(name="news", label="canary")
+    assert classify_request(["a"], "news", None, None, 1).model.WhichOneof("selection") is None
 
 
 def test_version_and_label_together_are_refused() -> None:
     with pytest.raises(ValueError, match="not both"):
-        to_request(["a"], "news", 1, "stable", 1)
+        classify_request(["a"], "news", 1, "stable", 1)
 
 
 @pytest.mark.parametrize(("top_k", "sent"), [(1, 1), (5, 5), (None, 0)])
 def test_no_top_k_asks_for_all_labels(top_k: int | None, sent: int) -> None:
-    assert to_request(["a"], "", None, None, top_k).top_k == sent
+    assert classify_request(["a"], "", None, None, top_k).top_k == sent
 
 
 def test_a_lone_text_is_refused_rather_than_classified_letter_by_letter() -> None:
     with pytest.raises(TypeError, match=r"\[text\]"):
-        to_request("Shares rallied", "news", None, None, 1)
+        classify_request("Shares rallied", "news", None, None, 1)
 
 
 @pytest.mark.parametrize("bad", ["\ud800", ("fine", "\udfff")])
 def test_a_text_that_is_no_unicode_is_refused_with_its_position(bad: str | tuple[str, str]) -> None:
     with pytest.raises(ValueError, match=r"texts\[1\]"):
-        to_request(["fine", bad], "news", None, None, 1)
+        classify_request(["fine", bad], "news", None, None, 1)
 
 
 def test_a_reply_keeps_the_order_of_labels_and_of_item_errors() -> None:
@@ -56,7 +56,7 @@ def test_a_reply_keeps_the_order_of_labels_and_of_item_errors() -> None:
         model=pb.ModelInfo(name="news", version=2, variant="int8-static"),
         timings=pb.Timings(tokenization_us=1500, queue_us=250, inference_us=4000, total_us=6000),
     )
-    reply = from_response(response, "trace-1")
+    reply = classify_reply(response, "trace-1")
     failed, classified = reply.results
     assert isinstance(failed, ItemError)
     assert (failed.details.code, failed.details.reason) == ("INVALID_ARGUMENT", "TEXT_EMPTY")
