@@ -17,7 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.tiny_bundle import publish_tiny
+from tests.fakes.tiny_bundle import (
+    publish_tiny,
+    publish_tiny_embedding,
+    publish_tiny_pair_scoring,
+    publish_tiny_tagging,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -27,9 +32,12 @@ START_S = 60.0
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """host:port of `python -m services.inference` with the model `tiny`."""
+    """host:port of `python -m services.inference` with the models `tiny`, `vectors`, `ranker` and `tagger`."""
     folder = tmp_path_factory.mktemp("server")
     publish_tiny(folder / "models")
+    publish_tiny_embedding(folder / "models")
+    publish_tiny_pair_scoring(folder / "models")
+    publish_tiny_tagging(folder / "models")
     log = folder / "log"
     command = [sys.executable, "-m", "services.inference", "--registry", str(folder / "models")]
     with log.open("wb") as file:
@@ -109,6 +117,45 @@ def test_the_typed_example_prints_results_item_errors_and_call_errors(target: st
     assert re.fullmatch(r"server \d+\.\d ms, correlation id [0-9a-f]{16}", lines[4])
 
 
+def example(name: str, target: str, model: str, lines: str = "") -> list[str]:
+    command = [sys.executable, f"examples/python/{name}.py", target, model]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, input=lines, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+def test_the_embedding_example_shows_which_text_is_near(target: str) -> None:
+    near, far = example("embed", target, "vectors")
+    assert float(near.split()[0]) > float(far.split()[0])
+
+
+@pytest.mark.parametrize("model", ["ranker", "vectors"])
+def test_the_scoring_example_ranks_with_either_kind_of_model(target: str, model: str) -> None:
+    first, second, third = example("score", target, model)
+    assert first.endswith("The bank cut its rate by a quarter point.")
+    assert second.endswith("The coach praised her team.")
+    assert third == "candidate 2: the text is empty"
+
+
+def test_the_tagging_example_finds_names_also_at_the_end_of_a_long_text(target: str) -> None:
+    first, second, third = example("tag", target, "tagger")
+    assert first == "PER 'Ada Lovelace', LOC 'Paris', LOC 'New York' (1 windows)"
+    assert second == "PER '王明', LOC '北京' (1 windows)"
+    assert third.startswith("PER 'Alan Turing' (")
+
+
+def test_the_explanation_example_names_the_words(target: str) -> None:
+    first, *words = example("explain", target, "tiny")
+    assert re.fullmatch(r"sports 0\.\d{3}, explained by \d+ readings of the text", first)
+    contributions = {line.split()[-1]: float(line.split()[0]) for line in words}
+    assert contributions["goal"] > 0 > contributions["bank"]
+
+
+def test_the_bulk_example_labels_every_line_in_its_place(target: str) -> None:
+    labels = example("classify_many", target, "tiny", "bank\n球队\n\nrobot\n" * 100)
+    assert labels == ["business", "sports", "error: TEXT_EMPTY", "technology"] * 100
+
+
 def test_the_triton_example_runs_unmodified_tritonclient(target: str, triton_python: Path) -> None:
     lines = run([str(triton_python), "examples/triton/classify.py", target, "tiny"]).stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["business", "sports"]
@@ -175,7 +222,7 @@ def test_tritonclient_finds_everything_that_it_asks_for(target: str, triton_pyth
     assert seen["server"] == "bertline"
     assert seen["inputs"] == [["text", "BYTES", [-1, 1]]]
     assert seen["config"] == 256
-    assert seen["index"] == ["tiny"]
+    assert "tiny" in seen["index"]
     assert seen["classes"] == ["business", "sports"]
     assert seen["id"] == "r-1"
     assert seen["from ids"] == "business"
