@@ -44,6 +44,7 @@ class ThreadWorker:
     def _run(self) -> None:
         while (given := self._inbox.get()) is not None:
             batch: Batch | None = given
+            given = None  # while the worker is idle, it keeps no model in memory
             while batch is not None:
                 begun = time.perf_counter()
                 try:
