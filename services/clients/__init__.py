@@ -8,6 +8,7 @@ from services.clients.failures import (
     CallFailed,
     DeadlineExceeded,
     ErrorDetails,
+    FailedPrecondition,
     InvalidRequest,
     MessageTooLarge,
     NotFound,
@@ -17,12 +18,22 @@ from services.clients.failures import (
 from services.clients.inference import InferenceClient
 from services.clients.inference_async import AsyncInferenceClient
 from services.clients.messages import ItemError, Text, Timings
+from services.clients.model_messages import (
+    ModelStatus,
+    ShadowStatus,
+    VariantFacts,
+    VersionFacts,
+    VersionState,
+    VersionStatus,
+)
+from services.clients.models import AsyncModelClient, ModelClient
 from services.clients.options import Options, Windows
 from services.clients.scoring_messages import Scored, ScoreReply, Unscored
 from services.clients.tagging_messages import Entity, Tagged, TagReply, Word
 
 __all__ = [
     "AsyncInferenceClient",
+    "AsyncModelClient",
     "CallFailed",
     "Classified",
     "ClassifyReply",
@@ -34,22 +45,30 @@ __all__ = [
     "Entity",
     "ErrorDetails",
     "ExplainReply",
+    "FailedPrecondition",
     "InferenceClient",
     "InvalidRequest",
     "ItemError",
     "Label",
     "MessageTooLarge",
+    "ModelClient",
+    "ModelStatus",
     "NotFound",
     "Options",
     "Overloaded",
     "ScoreReply",
     "Scored",
+    "ShadowStatus",
     "TagReply",
     "Tagged",
     "Text",
     "Timings",
     "Unavailable",
     "Unscored",
+    "VariantFacts",
+    "VersionFacts",
+    "VersionState",
+    "VersionStatus",
     "Windows",
     "Word",
 ]

@@ -42,6 +42,10 @@ class NotFound(CallFailed):
     """NOT_FOUND: no such model, version or label."""
 
 
+class FailedPrecondition(CallFailed):
+    """FAILED_PRECONDITION: it makes sense, but not as things stand; `details.reason` says what stands in the way."""
+
+
 class Overloaded(CallFailed):
     """RESOURCE_EXHAUSTED: try again after `details.retry_after_s`."""
 
@@ -61,6 +65,7 @@ class Unavailable(CallFailed):
 KINDS: dict[grpc.StatusCode, type[CallFailed]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
     grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
