@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -142,6 +143,8 @@ class Holdings:
         await leaving.lease.model.lane.close()
         if self._leaving.get(key) is leaving:
             del self._leaving[key]
+        # failed calls leave exceptions and frames that hold each other, and the model: weights must not wait for chance
+        gc.collect()
         name, version = key
         log.info("model unloaded", model=name, version=version)
 
