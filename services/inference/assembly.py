@@ -112,7 +112,7 @@ class InferenceServer:
         await server.start(services)
         return cls(server, calls, models, reconciler, shadowing, scheduler, port, metrics_port)
 
-    async def stop(self, drain_timeout_s: float) -> None:
+    async def stop(self, drain_timeout_s: float, linger_s: float = LINGER_S) -> None:
         """Drains: health first, then no new calls, then the running ones; at last the models' workers."""
         self._reconciler.rest()
         await self._server.announce_drain()
@@ -120,7 +120,7 @@ class InferenceServer:
         await self._calls.drain(drain_timeout_s)
         await self._reconciler.stop()
         # callers who have not heard yet are answered UNAVAILABLE, which a retry mends; a closed port cancels them
-        await asyncio.sleep(LINGER_S)
+        await asyncio.sleep(linger_s)
         await self._server.stop(GRACE_S)
         await self.scheduler.close()
         await self._calls.close()
@@ -176,7 +176,7 @@ async def serve(settings: InferenceSettings, membership: Membership | None = Non
         membership.ready({"models": models})
     reason = await stop_signal(None if membership is None else membership.parent)
     log.info("draining", signal=reason, timeout_s=settings.drain_timeout_s)
-    await server.stop(settings.drain_timeout_s)
+    await server.stop(settings.drain_timeout_s, settings.drain_linger_s)
     log.info("stopped")
 
 

@@ -101,7 +101,7 @@ async def _serve(settings: InferenceSettings, folder: Path) -> None:
     reason = await stopped
     log.info("draining", signal=reason, timeout_s=settings.drain_timeout_s)
     starting.cancel()
-    await processes.stop(settings.drain_timeout_s + AFTER_DRAIN_S)
+    await processes.stop(settings.drain_timeout_s + settings.drain_linger_s + AFTER_DRAIN_S)
     port.close()
     log.info("stopped")
 

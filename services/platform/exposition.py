@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from services.platform.server import ServerNotStarted
@@ -15,6 +15,8 @@ SHARED = "PROMETHEUS_MULTIPROC_DIR"
 
 def expose(registry: CollectorRegistry, host: str, port: int) -> int:
     """Starts the HTTP endpoint on a thread; port 0 takes a free one. Returns the port. Raises ServerNotStarted."""
+    # when a counter began is of no use to rate(), and would be a series more for each one
+    disable_created_metrics()
     try:
         server, _ = start_http_server(port, host, registry=registry)
     except OSError:

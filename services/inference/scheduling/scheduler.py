@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 
 from services.inference.scheduling.batch_selection import Limits
@@ -35,7 +36,8 @@ class Scheduler:
         make_worker: Callable[[int, Finished], Worker] = thread_worker,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.clock = clock or self._loop.time
+        # the event loop's clock, but finer: uvloop's counts milliseconds
+        self.clock = clock or time.monotonic
         self.workers = workers
         self._wake_scheduled = False
         # workers and the event loop share what follows
