@@ -114,14 +114,17 @@ class Reconciler:
         Raises ModelNotFound, Precondition when a wanted version cannot be loaded.
         """
 
+        if not self.following.follows(name):
+            raise ModelNotFound(f"this server follows no model {name!r}", model=name)
+
         async def work() -> None:
             async with self._lock:
                 self._suspended.discard(name)
                 await self._look(name, retry=True)
+                if name not in self._desired:
+                    raise ModelNotFound(self._faults.get(name, f"the registry has no model {name!r}"), model=name)
 
         await asyncio.shield(self._begin(work()))
-        if not self.following.follows(name) or name not in self._desired:
-            raise ModelNotFound(self._faults.get(name, f"this server follows no model {name!r}"), model=name)
         if fault := self.fault(name):
             raise Precondition(f"model {name!r} cannot be loaded here: {fault}", "MODEL_NOT_LOADABLE", model=name)
 
@@ -164,7 +167,10 @@ class Reconciler:
         return {name: desired.versions for name, desired in sorted(self._desired.items())}
 
     async def _look(self, name: str, retry: bool) -> None:
-        await self._apply(name, await asyncio.to_thread(self.following.one, name), retry)
+        found = await asyncio.to_thread(self.following.one, name)
+        # a name that only a caller knows leaves no trace
+        if isinstance(found, Desired) or name in self._desired or name in self._faults:
+            await self._apply(name, found, retry)
 
     async def _apply(self, name: str, found: Desired | str, retry: bool) -> None:
         """Load, switch, unload: one model. With the lock held."""

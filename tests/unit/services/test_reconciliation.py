@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from export.failures import UnknownModel
 from export.registry import Registry
 from services.inference.desired import Following
 from services.inference.holdings import RETRY_S, Holdings, State
@@ -328,3 +329,13 @@ async def test_the_memory_of_an_unloaded_version_is_free_although_nobody_collect
         gc.enable()
         await reconciler.stop()
         await scheduler.close()
+
+
+async def test_names_that_only_callers_know_leave_no_trace(world: World) -> None:
+    for number in range(3):
+        with pytest.raises(ModelNotFound):
+            await world.reconciler.resume(f"guess-{number}")
+        with pytest.raises(UnknownModel):
+            await world.reconciler.change("guess", [], lambda: world.registry.pin("guess", 1))
+    assert [name for name, _, _ in world.reconciler.index()] == ["tiny"]
+    assert world.metrics.registry.get_sample_value("bertline_inference_labels_behind", {"model": "guess"}) is None
