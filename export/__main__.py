@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from export.failures import ExportFailure, MalformedBundle
+from export.encoder_command import encoder
+from export.failures import MalformedBundle
+from export.terminal import RegistryUrl, console, failures_shown
 
 if TYPE_CHECKING:
     from export.manifest import Manifest
@@ -26,9 +26,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     epilog="Example: python -m export bundle --run runs/news --label stable",
 )
-console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 140)
-
-RegistryUrl = Annotated[str, typer.Option("--registry", help="Folder or fsspec URL (s3://bucket/models).")]
 Name = Annotated[str, typer.Argument(help="Model name.")]
 
 
@@ -62,7 +59,7 @@ def bundle(
         calibration_rows=calibration_rows,
     )
     target = Registry(registry)
-    with _failures():
+    with failures_shown():
         from export.reuse import complete_run
 
         record = complete_run(RunDirectory(run))
@@ -101,6 +98,9 @@ def _export(run: object, target: Registry, settings: object, fingerprint: str) -
     return published.manifest
 
 
+app.command(rich_help_panel="Make")(encoder)
+
+
 @app.command("list", rich_help_panel="Look")
 def list_models(registry: RegistryUrl = "models") -> None:
     """Models, versions and labels of the registry."""
@@ -108,7 +108,7 @@ def list_models(registry: RegistryUrl = "models") -> None:
 
     source = Registry(registry)
     table = Table("model", "version", "labels", "encoder", "test accuracy", "made", box=None, pad_edge=False)
-    with _failures():
+    with failures_shown():
         for name in source.names():
             labels = source.labels(name)
             for version in source.versions(name):
@@ -118,7 +118,8 @@ def list_models(registry: RegistryUrl = "models") -> None:
                 except MalformedBundle as error:
                     table.add_row(name, str(version), held, f"[red]malformed[/] {escape(str(error))}")
                     continue
-                accuracy = f"{100 * manifest.metrics['checkpoint']['accuracy']:.1f} %"
+                measured = manifest.metrics.get("checkpoint", {}).get("accuracy")
+                accuracy = "" if measured is None else f"{100 * measured:.1f} %"
                 table.add_row(name, str(version), held, manifest.encoder, accuracy, manifest.create_time)
     console.print(
         table if table.row_count else f"{registry} holds no models yet: publish one with `python -m export bundle`"
@@ -137,11 +138,14 @@ def show(
     from export.registry import Registry
 
     source = Registry(registry)
-    with _failures():
+    with failures_shown():
         manifest = source.manifest(name, source.resolve(name, version))
-        console.print(
-            f"[bold]{name}[/] version {manifest.version}, {len(manifest.labels)} labels: {', '.join(manifest.labels)}"
+        what = (
+            f"vectors of {manifest.width} elements"
+            if manifest.task == "embedding"
+            else f"{len(manifest.labels)} labels: {', '.join(manifest.labels)}"
         )
+        console.print(f"[bold]{name}[/] version {manifest.version}, {what}")
         _show_variants(manifest)
 
 
@@ -158,7 +162,7 @@ def verify(
     from export.registry import Registry
 
     source = Registry(registry)
-    with _failures():
+    with failures_shown():
         opened = source.open(name, source.resolve(name, version))
         faults = golden_faults(opened)
         for variant in opened.manifest.variants:
@@ -178,7 +182,7 @@ def label(
     """Point a label at a version."""
     from export.registry import Registry
 
-    with _failures():
+    with failures_shown():
         Registry(registry).set_label(name, label, version)
         console.print(f"{name}: {label} is now version {version}")
 
@@ -190,7 +194,7 @@ def unlabel(
     """Remove a label; the version stays."""
     from export.registry import Registry
 
-    with _failures():
+    with failures_shown():
         Registry(registry).remove_label(name, label)
         console.print(f"{name}: {label} is gone")
 
@@ -204,17 +208,22 @@ def rollback(
     """Point a label at the version it stood for before."""
     from export.registry import Registry
 
-    with _failures():
+    with failures_shown():
         version = Registry(registry).roll_back(name, label)
         console.print(f"{name}: {label} is version {version} again")
 
 
 def _show_variants(manifest: Manifest) -> None:
+    if manifest.task == "embedding":
+        from export.encoder_card import variants_table
+
+        console.print(variants_table(manifest))
+        return
     table = Table("variant", box=None, pad_edge=False)
     for name in ("size", "texts/s", "same label", "validation accuracy", "test accuracy", "flips"):
         table.add_column(name, justify="right")
     checkpoint = manifest.metrics["checkpoint"]["accuracy"]
-    reference = manifest.variants[0].parity.reference_accuracy
+    reference = manifest.variants[0].parity.reference_accuracy or 0.0
     table.add_row("PyTorch checkpoint", "", "", "", f"{100 * reference:.1f} %", f"{100 * checkpoint:.1f} %", "")
     for variant in manifest.variants:
         parity = variant.parity
@@ -223,23 +232,11 @@ def _show_variants(manifest: Manifest) -> None:
             f"{variant.file.size_bytes / 1e6:.1f} MB",
             f"{variant.texts_per_second:.0f}" if variant.texts_per_second else "",
             f"{100 * parity.agreement:.1f} %",
-            f"{100 * parity.accuracy:.1f} %",
+            f"{100 * (parity.accuracy or 0.0):.1f} %",
             f"{100 * manifest.metrics[variant.name]['accuracy']:.1f} %",
             f"{100 * parity.flips_with_batch_mates:.2f} %",
         )
     console.print(table)
-
-
-class _failures:  # noqa: N801 - reads as a statement: `with _failures():`
-    """Prints a failure that the user can mend as a message, not as a traceback, and exits with 2."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, ExportFailure):
-            console.print(f"[red]error[/] {escape(str(error))}", soft_wrap=True)
-            raise typer.Exit(2) from None
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -197,7 +198,7 @@ class Exporter:
             encoder=record.encoder,
             data_fingerprint=record.data_fingerprint,
             measured_on=describe_host(),
-            versions=dict(_versions()),
+            versions=library_versions(),
             create_time=datetime.now(UTC).isoformat(timespec="seconds"),
             export_fingerprint=fingerprint,
         )
@@ -225,9 +226,10 @@ def export_run(
         return registry.publish(exporter.bundle(candidates, fingerprint)), candidates
 
 
-def _versions() -> Iterator[tuple[str, str]]:
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that made the bundle."""
+    found = {}
     for name in LIBRARIES:
-        try:
-            yield name, version(name)
-        except PackageNotFoundError:
-            continue
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -56,16 +56,25 @@ class ParityProof(Contract):
     max_logit_difference: float
     mean_logit_difference: float
     agreement: float = Field(ge=0, le=1)
-    """Rows with the same best label as the checkpoint."""
-    reference_accuracy: float = Field(ge=0, le=1)
-    accuracy: float = Field(ge=0, le=1)
+    """Rows with the same best label as the checkpoint; of embeddings, with the same nearest neighbour among the rows."""
+    reference_accuracy: float | None = Field(default=None, ge=0, le=1)
+    accuracy: float | None = Field(default=None, ge=0, le=1)
+    """Both None where there are no labels to be right about."""
+    mean_cosine: float | None = None
+    min_cosine: float | None = None
+    """Between the vectors of the variant and of the checkpoint, over the rows; embedding alone has them."""
     flips_with_batch_mates: float = Field(ge=0, le=1)
-    """Rows whose label changes between being alone and being in a shuffled batch."""
+    """Rows whose label, or nearest neighbour, changes between being alone and being in a shuffled batch."""
     shapes_checked: list[str]
     """Such as "right padding", "mask with holes", "length 1", "length 256"."""
     passed: bool
     reasons: list[str]
     """Why the gate refused the variant; empty when it passed."""
+
+    @property
+    def drop(self) -> float:
+        """Percentage points of accuracy lost; 0 where there is none to lose."""
+        return 100 * ((self.reference_accuracy or 0.0) - (self.accuracy or 0.0))
 
 
 class Variant(Contract):
@@ -126,7 +135,7 @@ class Manifest(Contract):
     calibration: Calibration | None
     """None where the task gives no probabilities."""
     metrics: dict[str, dict[str, float]]
-    """Variant name, or "checkpoint" -> metric -> value on the test split."""
+    """Variant name, or "checkpoint" -> metric -> value on the test split; empty where no labels say what is right."""
     encoder: str
     data_fingerprint: str
     measured_on: Host

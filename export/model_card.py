@@ -58,5 +58,5 @@ def _row(manifest: Manifest, name: str) -> str:
     speed = f"{variant.texts_per_second:.0f}" if variant.texts_per_second else ""
     return (
         f"| {name} | {variant.file.size_bytes / 1e6:.1f} MB | {speed} | {100 * parity.agreement:.1f} % "
-        f"| {parity.accuracy:.3f} | {100 * parity.flips_with_batch_mates:.2f} % |"
+        f"| {parity.accuracy or 0.0:.3f} | {100 * parity.flips_with_batch_mates:.2f} % |"
     )

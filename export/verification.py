@@ -108,9 +108,8 @@ def judge(proof: ParityProof, precision: str, gate: Gate) -> list[str]:
     least = max(gate.min_agreement, gate.min_half_agreement) if precision == "fp16" else gate.min_agreement
     if proof.agreement < least:
         reasons.append(f"agreement {100 * proof.agreement:.2f} % is below {100 * least:.2f} %")
-    drop = 100 * (proof.reference_accuracy - proof.accuracy)
-    if drop > gate.max_drop + 1e-9:
-        reasons.append(f"accuracy drops by {drop:.2f} points, more than {gate.max_drop:.2f}")
+    if proof.drop > gate.max_drop + 1e-9:
+        reasons.append(f"accuracy drops by {proof.drop:.2f} points, more than {gate.max_drop:.2f}")
     if proof.flips_with_batch_mates > gate.max_flips:
         reasons.append(f"{100 * proof.flips_with_batch_mates:.2f} % of the labels flip with batch mates")
     return reasons

@@ -1,0 +1,106 @@
+"""A sentence encoder as one module: encoder and pooling, one vector a text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from export.rows import Row, feed
+from training.heads import Pooling, load_encoder, mean_pool, takes_token_types
+
+BATCH = 32
+Feed = dict[str, NDArray[np.int64]]
+
+
+class SentenceEncoder(nn.Module):
+    """Vectors float32 [batch, width] of int64 ids and masks [batch, sequence]; not normalised."""
+
+    def __init__(self, encoder: PreTrainedModel, pooling: Pooling) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.pooling = pooling
+        self.config: PretrainedConfig = encoder.config
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """The mean over the real tokens, or the first token's vector."""
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None and takes_token_types(self.config):
+            inputs["token_type_ids"] = token_type_ids
+        hidden: Tensor = self.encoder(**inputs).last_hidden_state
+        return mean_pool(hidden, attention_mask) if self.pooling == "mean" else hidden[:, 0]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """A loaded encoder and the file of its tokenizer."""
+
+    module: SentenceEncoder
+    tokenizer: Path
+    max_length: int
+
+    @property
+    def width(self) -> int:
+        """Elements of a vector."""
+        return int(self.module.config.hidden_size)
+
+    @property
+    def pad(self) -> int:
+        """Id of the padding token."""
+        return int(self.module.config.pad_token_id or 0)
+
+    def vectors(self, rows: list[Row]) -> NDArray[np.float32]:
+        """What PyTorch says: float32 [rows, width], in their order."""
+        result = np.empty((len(rows), self.width), np.float32)
+        order = sorted(range(len(rows)), key=lambda position: len(rows[position].ids))
+        for start in range(0, len(order), BATCH):
+            positions = order[start : start + BATCH]
+            names = {"input_ids", "attention_mask", "token_type_ids"}
+            result[positions] = self.run(feed([rows[position] for position in positions], names, self.pad))
+        return result
+
+    def run(self, batch: Feed) -> NDArray[np.float32]:
+        """The same of a prepared batch."""
+        with torch.inference_mode():
+            vectors = self.module(**{name: torch.from_numpy(value) for name, value in batch.items()})
+        return cast("NDArray[np.float32]", vectors.numpy())
+
+
+def open_encoder(location: str, pooling: Pooling, max_length: int | None, work: Path) -> Encoder:
+    """Loads an encoder; its tokenizer is written below `work`. Raises InvalidSettings when it cannot be had.
+
+    `max_length` None: as the encoder's sentence_bert_config.json says, else 256; never more than it has positions for.
+    """
+    from training.failures import InvalidSettings
+    from training.model_making import load_tokenizer
+
+    tokenizer = load_tokenizer(location)
+    tokenizer.save_pretrained(work / "tokenizer")
+    module = SentenceEncoder(load_encoder(location), pooling).eval()
+    limit = _positions(module.config)
+    if max_length is not None and not 8 <= max_length <= limit:
+        raise InvalidSettings(f"max_length {max_length} must be 8 to {limit}, the positions of {location}")
+    length = max_length or min(limit, _trained_length(location))
+    return Encoder(module, work / "tokenizer" / "tokenizer.json", length)
+
+
+def _positions(config: PretrainedConfig) -> int:
+    """Longest input; RoBERTa's tables hold two rows that no token may use."""
+    positions = int(getattr(config, "max_position_embeddings", 512))
+    return positions - 2 if config.model_type in {"roberta", "xlm-roberta", "camembert"} else positions
+
+
+def _trained_length(location: str) -> int:
+    from pydantic import BaseModel
+
+    class Config(BaseModel):
+        max_seq_length: int = 256
+
+    file = Path(location) / "sentence_bert_config.json"
+    return Config.model_validate_json(file.read_bytes()).max_seq_length if file.is_file() else 256
