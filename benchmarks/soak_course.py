@@ -19,14 +19,14 @@ from benchmarks.registry_copies import LABEL, publish_copy, servable
 from benchmarks.server_process import ServerFailed, ServerProcess, inference
 from benchmarks.soak_traffic import DEADLINE_S, PATIENCE_S, Judge, Traffic
 from benchmarks.texts import Text
-from benchmarks.watch import Memory, Repeated, Swaps, drift
+from benchmarks.watch import Memory, Repeated, Swaps, growth
 from export.bundle import Bundle
 from export.registry import Registry
 
 CAPACITY_SECONDS = 4.0
 POLL_S = 1.0
-MEMORY_DRIFT = 0.05
-JUDGED_SPANS = 3
+MEMORY_GROWTH = 0.05
+JUDGED_SPANS = 6
 """Memory is judged over at least so many spans of two swaps each, after both versions were loaded once."""
 SPAN_S = 20.0
 
@@ -49,15 +49,16 @@ class Soaked:
     followed_s: list[float]
     memory: list[tuple[float, int]]
     memory_medians: list[float]
-    memory_drift: float | None
-    """Largest over smallest median of a span, less 1; None when the soak was too short to judge."""
+    memory_growth: float | None
+    """Last third of the spans over the first, less 1; None when the soak was too short to judge."""
     faults: list[str]
 
     def lines(self) -> dict[str, str]:
         """The result in words."""
         slowest = f", slowest after {max(self.followed_s):.1f} s" if self.followed_s else ""
         first, last = self.memory[0][1] >> 20, self.memory[-1][1] >> 20
-        judged = "too short to judge" if self.memory_drift is None else f"spans differ by {self.memory_drift:.1%}"
+        grown = self.memory_growth
+        judged = "too short to judge" if grown is None else f"last third {grown:+.1%} against the first"
         return {
             "calls": f"{self.calls}; {_counts(self.statuses)}",
             "answers": f"{self.right} right, {self.wrong} wrong ({self.telling_texts} texts tell the versions apart)",
@@ -135,7 +136,7 @@ def _answers(server: ServerProcess, message: bytes) -> bool:
 def _judged(judge: Judge, memory: Memory, swaps: Swaps, swap_s: float, capacity: float, answers: bool) -> Soaked:
     warm = span = 2 * swap_s or SPAN_S
     medians = memory.spans(warm, span)
-    moved = drift(medians) if len(medians) >= JUDGED_SPANS else None
+    grown = growth(medians) if len(medians) >= JUDGED_SPANS else None
     # the last swap may have come too late to be seen
     missed = max(0, swaps.count - 1 - len(judge.followed))
     verdict = [
@@ -150,8 +151,8 @@ def _judged(judge: Judge, memory: Memory, swaps: Swaps, swap_s: float, capacity:
         )
         if count
     ]
-    if moved is not None and moved > MEMORY_DRIFT:
-        verdict.append(f"memory moved by {moved:.1%}")
+    if grown is not None and grown > MEMORY_GROWTH:
+        verdict.append(f"memory grew by {grown:.1%}")
     return Soaked(
         verdict=verdict,
         capacity=capacity,
@@ -167,7 +168,7 @@ def _judged(judge: Judge, memory: Memory, swaps: Swaps, swap_s: float, capacity:
         followed_s=judge.followed,
         memory=memory.samples,
         memory_medians=medians,
-        memory_drift=moved,
+        memory_growth=grown,
         faults=judge.faults,
     )
 

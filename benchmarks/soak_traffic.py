@@ -11,7 +11,7 @@ from benchmarks.expectations import Expectations
 from benchmarks.frames import CANCELLED, DEADLINE_EXCEEDED, OK, RESOURCE_EXHAUSTED, request_headers
 from benchmarks.malformed import Malformed
 from benchmarks.messages import OPEN_PATH, answer_of, open_answer_of, open_request, request
-from benchmarks.open_loop import UNANSWERED, Outcome, Shot
+from benchmarks.open_loop import EARLY_S, UNANSWERED, Outcome, Shot
 from benchmarks.texts import Deck, Text
 from benchmarks.volley import NAMES
 
@@ -101,7 +101,7 @@ class Judge:
         if status in right or status == RESOURCE_EXHAUSTED:
             return True
         if status == DEADLINE_EXCEEDED:
-            return outcome.seconds >= 0.9 * shot.deadline_s
+            return outcome.seconds >= shot.deadline_s - EARLY_S
         return status == CANCELLED and shot.cancel_s is not None and outcome.seconds >= shot.cancel_s
 
     def _read(self, outcome: Outcome, asked: Good) -> None:

@@ -79,6 +79,7 @@ class Swaps:
         self._told(version)
 
 
-def drift(medians: Sequence[float]) -> float:
-    """How far apart the largest and the smallest are, as a share of the smallest."""
-    return max(medians) / min(medians) - 1 if medians else 0.0
+def growth(medians: Sequence[float]) -> float:
+    """How much larger the last third is than the first, by their medians; as a share of the first."""
+    third = max(1, len(medians) // 3)
+    return median(medians[-third:]) / median(medians[:third]) - 1

@@ -15,7 +15,7 @@ PATH = "/benchmarks.Test/"
 
 
 class Method(grpc.GenericRpcHandler):
-    """Raw-bytes methods: Echo, Triple, Fail (an error for every third message), Large (3 MiB)."""
+    """Raw-bytes methods: Echo, Silent, Fail (an error for every third message), Large (3 MiB)."""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         return grpc.unary_unary_rpc_method_handler(
@@ -24,6 +24,10 @@ class Method(grpc.GenericRpcHandler):
 
     async def echo(self, message: bytes, _context: object) -> bytes:
         await asyncio.sleep(0)
+        return message
+
+    async def silent(self, message: bytes, _context: object) -> bytes:
+        await asyncio.sleep(3600)
         return message
 
     async def large(self, message: bytes, _context: object) -> bytes:
@@ -141,6 +145,14 @@ def test_a_server_that_goes_away_fails_the_calls_under_way(server: Server) -> No
     assert 1 <= len(failed) <= 4
     assert set(failed) <= {UNAVAILABLE, 1, 13}
     assert window.completed
+
+
+def test_a_list_of_calls_is_made_to_its_end(server: Server) -> None:
+    with Generator(("127.0.0.1", server.port), PATH + "Echo", 7) as generator:
+        for size in (100, 3):
+            calls = generator.run_all((number, b"%d" % number) for number in range(size))
+            assert sorted(call.item for call in calls) == list(range(size))
+            assert all(call.message == b"%d" % call.item for call in calls)
 
 
 def test_cpu_time_of_the_server_is_read_at_both_ends(server: Server) -> None:
