@@ -51,7 +51,7 @@ class Comparison:
 
     def prepare(self, seconds: float) -> None:
         """Chooses the limit's layout, measures it a first time for so long, and warms the server."""
-        layout = self._limit.choose(self._draw)
+        layout = self._limit.choose(self._draw, min(1.0, seconds / 5))
         self._count = max(64, int(self._limit.grid[layout] * HAND_SECONDS))
         self._measure_limit(seconds)
         with Generator(self._server.address, PATH, WARM_CALLERS) as generator:

@@ -42,11 +42,15 @@ def main(
     most: Annotated[int, typer.Option(help="Texts to send, at most.", min=1)] = 5000,
     callers: Annotated[int, typer.Option(help="Concurrent callers in company.", min=2)] = 64,
     passes: Annotated[int, typer.Option(help="How often each text is sent in company.", min=1)] = 2,
+    batch_texts: Annotated[
+        int, typer.Option(help="Texts a batch, at most.", min=0, show_default="what the server finds best here")
+    ] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the report and the server's logs.")] = Path("build/bench"),
 ) -> None:
     """Serve real texts alone and in company, and compare the answers.
 
-    Exits with 1 when a text flips with the variant that is served by default, or when calls fail.
+    Exits with 1 when a text flips with the variant that is served by default, or when calls fail, or when no
+    batch held two texts, which would prove nothing.
     """
     from benchmarks.company import flips
     from benchmarks.host import facts
@@ -58,6 +62,7 @@ def main(
 
     host = facts()
     found: list[Flips] = []
+    environment = {"BERTLINE_MAX_BATCH_TEXTS": str(batch_texts)}
     try:
         known = _texts(model, texts, least)[:most]
         bundle = Registry(registry).open(model, Registry(registry).resolve(model))
@@ -65,7 +70,7 @@ def main(
             with tempfile.TemporaryDirectory() as folder:
                 publish_copy(bundle, [variant], Registry(folder))
                 tell(f"{variant}: {len(known)} texts alone, then in company")
-                with inference(folder, model, out / f"flips-{variant}.log") as server:
+                with inference(folder, model, out / f"flips-{variant}.log", environment=environment) as server:
                     found.append(flips(server, model, variant, known, callers, passes))
     except (NoTexts, ServerFailed, ExportFailure) as error:
         sys.stderr.write(f"benchmark: {error}\n")
@@ -80,7 +85,10 @@ def main(
         out, f"flips-{model}", content, f"# Flips of {model}\n\n{table}\n\n{explained}\n\n{listed(page)}\n"
     ):
         print(path)
-    raise typer.Exit(1 if found[0].flipped or any(each.failed for each in found) else 0)
+    solitary = [each.variant for each in found if each.batch_texts <= 1.0]
+    if solitary:
+        print(f"no batch had two texts with {', '.join(solitary)}: nothing is proven; try --batch-texts 8")
+    raise typer.Exit(1 if found[0].flipped or solitary or any(each.failed for each in found) else 0)
 
 
 def _texts(model: str, given: Path | None, least: int) -> list[Text]:

@@ -90,7 +90,7 @@ def soak(
         server = stack.enter_context(inference(folder, model, out / "soak-server.log", processes, environment))
         tell("capacity")
         course = Course(model, texts, server, DEADLINE_S)
-        course.measure_capacity(CAPACITY_SECONDS)
+        course.measure_capacity(min(CAPACITY_SECONDS, seconds / 5))
         tell(f"{seconds:g} s at {load:g} times {course.capacity:.0f} calls/s")
         memory = Memory(server.memory_bytes)
 
