@@ -16,7 +16,7 @@ SHARED = "PROMETHEUS_MULTIPROC_DIR"
 def expose(registry: CollectorRegistry, host: str, port: int) -> int:
     """Starts the HTTP endpoint on a thread; port 0 takes a free one. Returns the port. Raises ServerNotStarted."""
     # when a counter began is of no use to rate(), and would be a series more for each one
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     try:
         server, _ = start_http_server(port, host, registry=registry)
     except OSError:
