@@ -74,8 +74,8 @@ class ModelAdministration:
         names = await _reading(self._reconciler.following.names)
         names = [name for name in names if name > after]
         page = names[: size or PAGE_SIZE]
-        views = [await self._view(name) for name in page]
-        return views, page[-1] if len(names) > len(page) else ""
+        views = [await self._listed(name) for name in page]
+        return [view for view in views if view is not None], page[-1] if len(names) > len(page) else ""
 
     async def get(self, name: str) -> ModelView:
         """One model."""
@@ -190,6 +190,17 @@ class ModelAdministration:
         counters = self._shadowing.counters(name, shadow) if shadow is not None else None
         versions = [self._version(name, version, recorded.labels) for version in reversed(recorded.versions)]
         return ModelView(name, versions, recorded.labels, recorded.serving, counters)
+
+    async def _listed(self, name: str) -> ModelView | None:
+        """None for a model that the registry has not; one that cannot be read is shown as this server follows it."""
+        try:
+            return await self._view(name)
+        except ModelNotFound:
+            return None
+        except Precondition:
+            last = self._reconciler.last(name)
+            versions = [self._version(name, version, last.labels) for version in sorted(last.versions, reverse=True)]
+            return ModelView(name, versions, last.labels, Serving(), None)
 
     def _version(self, name: str, version: int, labels: Mapping[str, int]) -> VersionView:
         pointing = sorted(label for label, pointed in labels.items() if pointed == version)

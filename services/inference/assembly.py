@@ -30,6 +30,7 @@ from services.inference.shadowing import Shadowing
 from services.platform.exposition import expose
 from services.platform.lifecycle import stop_signal
 from services.platform.logs import shape
+from services.platform.memory import return_large_blocks
 from services.platform.metrics import Metrics
 from services.platform.server import Connections, Server
 from services.platform.telemetry import Tracing
@@ -182,5 +183,6 @@ async def serve(settings: InferenceSettings, membership: Membership | None = Non
 
 def run(settings: InferenceSettings, membership: Membership | None = None) -> None:
     """Blocks until the server has stopped."""
+    return_large_blocks()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings, membership))

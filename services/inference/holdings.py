@@ -6,6 +6,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 
@@ -70,6 +71,8 @@ class Holdings:
         self._load = load
         self._metrics = metrics
         self._clock = clock
+        # one thread: memory comes from the pool of the thread that asks, and many pools fragment
+        self._thread = ThreadPoolExecutor(1, "loading")
         self._loaded: dict[Key, Lease] = {}
         self._loading: set[Key] = set()
         self._leaving: dict[Key, Leaving] = {}
@@ -105,7 +108,8 @@ class Holdings:
         name, version = key
         self._loading.add(key)
         try:
-            model = await asyncio.to_thread(self._load, name, version)
+            loop = asyncio.get_running_loop()
+            model = await loop.run_in_executor(self._thread, self._load, name, version)
         except (ExportFailure, DeviceUnavailable, OSError, MemoryError) as error:
             self._note(key, error)
         except Exception as error:  # each kind of object store has errors of its own
@@ -158,6 +162,7 @@ class Holdings:
         for task in self._closing:
             task.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _note(self, key: Key, error: Exception) -> None:
         name, version = key

@@ -162,6 +162,10 @@ class Reconciler:
         faults = [self._faults.get(name, ""), *wanted.faults, *(str(error) for error in errors if error)]
         return "; ".join(fault for fault in faults if fault)
 
+    def last(self, name: str) -> Desired:
+        """How a model should be served, as far as the registry could be read."""
+        return self._desired.get(name, NOTHING)
+
     def wanted(self) -> dict[str, frozenset[int]]:
         """Versions that should be loaded, by model."""
         return {name: desired.versions for name, desired in sorted(self._desired.items())}

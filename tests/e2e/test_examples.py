@@ -211,6 +211,15 @@ for model, raw in (("absent", b"bank"), ("tiny", b"\\xff")):
     except triton.InferenceServerException as error:
         seen["failures"].append([error.status(), error.message()])
 seen["counted"] = client.get_inference_statistics("tiny", as_json=True)["model_stats"][0]["inference_count"]
+client.unload_model("tiny")
+seen["unloaded"] = client.is_model_ready("tiny")
+client.load_model("tiny")
+seen["loaded"] = client.is_model_ready("tiny")
+try:
+    client.load_model("absent")
+except triton.InferenceServerException as error:
+    seen["failures"].append([error.status(), error.message()])
+seen["extensions"] = list(client.get_server_metadata().extensions)
 print(json.dumps(seen))
 """
 
@@ -228,8 +237,12 @@ def test_tritonclient_finds_everything_that_it_asks_for(target: str, triton_pyth
     assert seen["from ids"] == "business"
     assert seen["stream"][0::2] == ["tiny", "tiny"]
     assert "'absent'" in seen["stream"][1]
-    assert [status for status, _ in seen["failures"]] == ["StatusCode.NOT_FOUND", "StatusCode.INVALID_ARGUMENT"]
+    assert [status for status, _ in seen["failures"]] == [
+        *("StatusCode.NOT_FOUND", "StatusCode.INVALID_ARGUMENT", "StatusCode.NOT_FOUND")
+    ]
     assert "element 0 is not UTF-8" in seen["failures"][1][1]
+    assert (seen["unloaded"], seen["loaded"]) == (False, True)
+    assert "model_repository" in seen["extensions"]
     assert int(seen["counted"]) >= 7
 
 

@@ -264,6 +264,11 @@ def test_a_registry_that_is_gone_or_malformed_leaves_everything_as_it_is(served:
     (served.folder / "tiny" / "labels.json").write_text("{", encoding="utf-8")
     time.sleep(0.1)
     assert served.version() == 1
+    listed = served.models.ListModels(pb.ListModelsRequest(), timeout=TIMEOUT).models
+    assert [(each.name, dict(each.labels)) for each in listed] == [
+        ("other", {"stable": 1}),
+        ("tiny", {"stable": 1, "canary": 2}),
+    ]
     request = pb.SetLabelRequest(name="tiny", label="beta", version=2)
     assert refused(served.models.SetLabel, request)[:2] == (PRECONDITION, "REGISTRY_REFUSES")
     shutil.move(served.folder, served.folder.with_name("away"))
@@ -406,7 +411,7 @@ def test_a_server_that_follows_one_label_serves_nothing_else(tmp_path: Path) -> 
     publish_tiny(tmp_path, label="canary")
     publish_tiny(tmp_path, "other")
     Registry(str(tmp_path)).set_split("tiny", [(Target(label="canary"), 100)])
-    settings = InferenceSettings(registry=str(tmp_path), port=0, registry_poll_s=0.02, models="tiny@stable")
+    settings = InferenceSettings(registry=str(tmp_path), port=0, registry_poll_s=0.02, models="tiny@stable,absent")
     with running_server(settings) as target, grpc.insecure_channel(target) as channel:
         served = Served(Registry(str(tmp_path)), tmp_path, channel)
         assert served.version() == 1
