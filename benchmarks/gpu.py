@@ -33,7 +33,7 @@ def main(
 
     Exit status 2: there is no GPU to check on. 1: the answers differ.
     """
-    from services.inference.session import DeviceUnavailable, preload_cuda
+    from services.inference.execution.session import DeviceUnavailable, preload_cuda
     from services.platform.logs import configure
 
     if not list(Path("/dev").glob("nvidia[0-9]*")):
@@ -74,7 +74,7 @@ def _compare(registry: str, model: str, device: Literal["cuda", "tensorrt"]) -> 
 def _on(
     kind: Literal["cpu", "cuda", "tensorrt"], bundle: Any, golden: Any, rows: Sequence[Any], state: Path
 ) -> NDArray[np.float32]:
-    from services.inference.execution import prepare
+    from services.inference.execution.variant_choice import prepare
     from services.inference.settings import InferenceSettings
     from services.platform.metrics import Metrics
 

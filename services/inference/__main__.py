@@ -83,8 +83,8 @@ def _serve_as_process() -> None:
 
 def _run(settings: InferenceSettings, membership: Any = None) -> None:
     from services.inference.assembly import run
-    from services.inference.models import NothingLoaded
-    from services.inference.session import DeviceUnavailable
+    from services.inference.execution.session import DeviceUnavailable
+    from services.inference.versions.models import NothingLoaded
     from services.platform.server import ServerNotStarted
 
     try:

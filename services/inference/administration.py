@@ -11,12 +11,12 @@ from typing import TypeVar
 from export.failures import ExportFailure, NoFormerVersion, UnknownModel
 from export.manifest import Manifest
 from export.serving import MAX_SHARES, Serving, Target
-from services.inference.desired import targets
-from services.inference.holdings import Standing
-from services.inference.reconciliation import Reconciler
-from services.inference.routing import STABLE
 from services.inference.shadowing import Counters, Shadowing
 from services.inference.validation import NAME, check_between
+from services.inference.versions.desired import targets
+from services.inference.versions.holdings import Standing
+from services.inference.versions.reconciliation import Reconciler
+from services.inference.versions.routing import STABLE
 from services.platform.failures import InvalidInput, ModelNotFound, Precondition
 
 PAGE_SIZE = 100

@@ -13,20 +13,20 @@ import structlog
 import uvloop
 
 from export.registry import Registry
-from services.inference import model_servicer, open_inference, servicer
 from services.inference.administration import ModelAdministration
 from services.inference.calls import Calls
-from services.inference.desired import Following
-from services.inference.holdings import Holdings
+from services.inference.execution.session import preload_cuda
 from services.inference.loading import LoadedModel, load
-from services.inference.models import Models
 from services.inference.pipeline import Pipeline
-from services.inference.reconciliation import Reconciler
 from services.inference.reporting import Reporting
 from services.inference.scheduling.scheduler import Scheduler
-from services.inference.session import preload_cuda
 from services.inference.settings import InferenceSettings
 from services.inference.shadowing import Shadowing
+from services.inference.versions.desired import Following
+from services.inference.versions.holdings import Holdings
+from services.inference.versions.models import Models
+from services.inference.versions.reconciliation import Reconciler
+from services.inference.wires import model_servicer, open_inference, servicer
 from services.platform.exposition import expose
 from services.platform.lifecycle import stop_signal
 from services.platform.logs import shape

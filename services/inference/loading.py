@@ -8,8 +8,8 @@ from export.bundle import Bundle
 from export.failures import MalformedBundle
 from export.golden import Golden
 from export.manifest import Manifest, Variant
-from services.inference.computation import Computation
-from services.inference.execution import prepare
+from services.inference.execution.computation import Computation
+from services.inference.execution.variant_choice import prepare
 from services.inference.prediction import Served
 from services.inference.response_cache import ResponseCache
 from services.inference.scheduling.lane import Lane

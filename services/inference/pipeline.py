@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from services.inference import facts
 from services.inference.loading import LoadedModel
-from services.inference.models import Models
 from services.inference.prediction import (
     Encoded,
     Options,
@@ -35,6 +34,7 @@ from services.inference.validation import (
     fault_of,
     too_many_tokens,
 )
+from services.inference.versions.models import Models
 from services.platform.failures import Failure, TaskNotServed
 
 INLINE_BYTES = 4_096

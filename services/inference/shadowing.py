@@ -15,7 +15,6 @@ from typing import Any
 
 from export.serving import Shadow
 from services.inference.loading import LoadedModel
-from services.inference.models import Models
 from services.inference.pipeline import Pipeline, Texts
 from services.inference.prediction import (
     Classification,
@@ -26,8 +25,9 @@ from services.inference.prediction import (
     Query,
     TextInput,
 )
-from services.inference.routing import ShadowRoute
 from services.inference.tasks.classification import classify
+from services.inference.versions.models import Models
+from services.inference.versions.routing import ShadowRoute
 from services.platform.metrics import Metrics
 
 MOST_IN_FLIGHT = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from services.inference.calibration import Lone, Shape
+from services.inference.execution.calibration import Lone, Shape
 
 
 class FakeHost:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.devices import Provider
+from services.inference.execution.devices import Provider
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 

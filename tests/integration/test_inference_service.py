@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.inference.assembly import InferenceServer
-from services.inference.models import NothingLoaded
 from services.inference.settings import InferenceSettings
+from services.inference.versions.models import NothingLoaded
 from tests.fakes.running_server import running_server
 from tests.fakes.tiny_bundle import LABELS, publish_tiny
 

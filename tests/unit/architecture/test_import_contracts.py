@@ -19,15 +19,18 @@ PLANTED = [
     ("layers", "export/manifest.py", "import services.platform.failures"),
     ("torch-free", "services/inference/tokenization.py", "import transformers"),
     ("torch-free", "services/platform/logs.py", "import training.run"),
-    ("torch-free", "services/inference/models.py", "import export.graph"),
+    ("torch-free", "services/inference/versions/models.py", "import export.graph"),
     ("manifest-is-pure", "export/registry.py", "import onnxruntime"),
     ("services-apart", "services/quickstart/__main__.py", "import services.inference.settings"),
     ("platform-below", "services/platform/server.py", "import services.inference.settings"),
     ("generated-code", "services/inference/pipeline.py", "import bertline.inference.v1.inference_pb2"),
-    ("generated-code", "services/inference/computation.py", "import open_inference.grpc_service_pb2"),
+    ("generated-code", "services/inference/execution/computation.py", "import open_inference.grpc_service_pb2"),
     ("optimum-in-one-place", "export/quantization.py", "import optimum.onnxruntime"),
-    ("inference-layers", "services/inference/computation.py", "import services.inference.pipeline"),
+    ("inference-layers", "services/inference/execution/computation.py", "import services.inference.pipeline"),
     ("inference-layers", "services/inference/prediction.py", "import services.inference.tokenization"),
+    ("wire-layers", "services/inference/wires/wire_requests.py", "import services.inference.wires.servicer"),
+    ("version-layers", "services/inference/versions/desired.py", "import services.inference.versions.models"),
+    ("execution-layers", "services/inference/execution/devices.py", "import services.inference.execution.session"),
     ("scheduling-layers", "services/inference/scheduling/work.py", "import services.inference.scheduling.lane"),
 ]
 
@@ -91,8 +94,7 @@ def test_every_module_of_the_service_is_either_a_wire_or_kept_from_protobuf() ->
         "contracts"
     ]
     kept = set(next(each for each in contracts if each["id"] == "generated-code")["source_modules"])
-    modules = {f"services.inference.{path.stem}" for path in (ROOT / "services" / "inference").glob("*.py")}
-    free = {name for name in modules - kept if not name.endswith(("__init__", "__main__"))}
-    wires = {"servicer", "wire_requests", "wire_responses", "model_servicer", "models_wire"}
-    wires |= {path.stem for path in (ROOT / "services" / "inference").glob("open_inference*.py")}
-    assert free == {f"services.inference.{name}" for name in wires}
+    folder = ROOT / "services" / "inference"
+    children = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    free = {name for name in children if f"services.inference.{name}" not in kept}
+    assert free == {"__init__", "__main__", "wires"}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_inference import grpc_service_pb2 as pb
 
-from services.inference.open_inference_tensors import matrix, read_bytes, strings, write_bytes
+from services.inference.wires.open_inference_tensors import matrix, read_bytes, strings, write_bytes
 from services.platform.failures import InvalidInput
 
 Tensor = pb.ModelInferRequest.InferInputTensor

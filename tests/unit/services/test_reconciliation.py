@@ -12,17 +12,17 @@ import pytest
 
 from export.failures import UnknownModel
 from export.registry import Registry
-from services.inference.desired import Following
-from services.inference.holdings import RETRY_S, Holdings, State
+from services.inference.execution.session import DeviceUnavailable
 from services.inference.loading import LoadedModel, load
-from services.inference.models import Models, NothingLoaded
 from services.inference.pipeline import Pipeline
 from services.inference.prediction import PLAIN, ClassifyQuery, ModelReference, TextInput
-from services.inference.reconciliation import Reconciler
 from services.inference.scheduling.scheduler import Scheduler
-from services.inference.session import DeviceUnavailable
 from services.inference.settings import InferenceSettings
 from services.inference.tasks.classification import classify
+from services.inference.versions.desired import Following
+from services.inference.versions.holdings import RETRY_S, Holdings, State
+from services.inference.versions.models import Models, NothingLoaded
+from services.inference.versions.reconciliation import Reconciler
 from services.platform.failures import ModelNotFound, Precondition
 from services.platform.metrics import Metrics
 from tests.fakes.loader import FakeLoader

@@ -10,17 +10,17 @@ import pytest
 
 from export.registry import Registry
 from export.serving import Target
-from services.inference.desired import Following
-from services.inference.holdings import Holdings
 from services.inference.loading import load
-from services.inference.models import Models
 from services.inference.pipeline import Pipeline
 from services.inference.prediction import PLAIN, ClassifyQuery, ModelReference, Options, Prediction, TextInput
-from services.inference.reconciliation import Reconciler
 from services.inference.scheduling.scheduler import Scheduler
 from services.inference.settings import InferenceSettings
 from services.inference.shadowing import MOST_IN_FLIGHT, Counters, Shadowing
 from services.inference.tasks.classification import classify
+from services.inference.versions.desired import Following
+from services.inference.versions.holdings import Holdings
+from services.inference.versions.models import Models
+from services.inference.versions.reconciliation import Reconciler
 from services.platform.failures import InvalidInput
 from services.platform.metrics import Metrics
 from tests.fakes.stepped import Steps, settled

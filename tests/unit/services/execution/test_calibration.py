@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.inference.calibration import WIDE_USUALLY, Choice, choose, cpu_grid, gpu_grid
+from services.inference.execution.calibration import WIDE_USUALLY, Choice, choose, cpu_grid, gpu_grid
 from tests.fakes.host import FakeHost
 
 MAX_LENGTH = 128

@@ -12,14 +12,14 @@ from export.bundle import Bundle
 from export.failures import MalformedBundle
 from export.golden import Golden
 from export.manifest import Manifest
-from services.inference.computation import Computation
-from services.inference.devices import CPU, CUDA, Device
-from services.inference.execution import Execution, prepare, suited
-from services.inference.layout import Layout, SessionSet
+from services.inference.execution.computation import Computation
+from services.inference.execution.devices import CPU, CUDA, Device
+from services.inference.execution.layout import Layout, SessionSet
+from services.inference.execution.session import DeviceUnavailable, Opener, OpenRaw
+from services.inference.execution.variant_choice import Execution, prepare, suited
+from services.inference.execution.warm_up import lengths, warm_up
 from services.inference.prediction import Encoded
-from services.inference.session import DeviceUnavailable, Opener, OpenRaw
 from services.inference.settings import InferenceSettings
-from services.inference.warm_up import lengths, warm_up
 from services.platform.metrics import Metrics
 from tests.fakes.sessions import FakeRuntime
 from tests.fakes.tiny_bundle import publish_tiny

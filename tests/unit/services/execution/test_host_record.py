@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.inference.calibration import Choice
-from services.inference.devices import Device
-from services.inference.host_record import BUSY_COUNTS_S, HostRecord, this_host
+from services.inference.execution.calibration import Choice
+from services.inference.execution.devices import Device
+from services.inference.execution.host_record import BUSY_COUNTS_S, HostRecord, this_host
 
 VARIANT = "a" * 64
 CHOICE = Choice(threads=1, batch_tokens=256, batch_texts=8, run_cost_tokens=9.5, wide_from_tokens=64)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.inference.devices import CPU, CUDA, TENSORRT, Device
-from services.inference.layout import SessionSet
-from services.inference.padding import Padding
+from services.inference.execution.devices import CPU, CUDA, TENSORRT, Device
+from services.inference.execution.layout import SessionSet
+from services.inference.execution.padding import Padding
+from services.inference.execution.session import BrokenModel, DeviceUnavailable, Opener, Session
 from services.inference.prediction import Encoded
-from services.inference.session import BrokenModel, DeviceUnavailable, Opener, Session
 from tests.fakes.sessions import INPUTS, FakeRuntime
 from tests.fakes.tiny_bundle import publish_tiny
 

@@ -15,9 +15,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from services.inference.bound_run import BoundRun
-from services.inference.devices import CPU, FIRST, Device, Provider
-from services.inference.padding import Padding
+from services.inference.execution.bound_run import BoundRun
+from services.inference.execution.devices import CPU, FIRST, Device, Provider
+from services.inference.execution.padding import Padding
 from services.inference.prediction import Encoded
 
 HEAVY = frozenset(

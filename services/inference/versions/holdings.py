@@ -13,9 +13,9 @@ from enum import Enum
 import structlog
 
 from export.failures import ExportFailure
+from services.inference.execution.session import DeviceUnavailable
 from services.inference.loading import LoadedModel
-from services.inference.routing import Lease
-from services.inference.session import DeviceUnavailable
+from services.inference.versions.routing import Lease
 from services.platform.metrics import Metrics
 
 RETRY_S = 60.0

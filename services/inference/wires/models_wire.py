@@ -11,9 +11,9 @@ from bertline.models.v1 import models_pb2 as pb
 from export.manifest import Manifest, Variant
 from export.serving import Shadow, Share, Target
 from services.inference.administration import ModelView, VersionView
-from services.inference.holdings import State
 from services.inference.shadowing import Counters
 from services.inference.validation import NAME
+from services.inference.versions.holdings import State
 from services.platform.failures import InvalidInput
 
 STATES = {

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from export.manifest import Manifest
-from services.inference.layout import Layout
+from services.inference.execution.layout import Layout
+from services.inference.execution.session import Session
 from services.inference.prediction import Encoded
 from services.inference.probabilities import softmax
-from services.inference.session import Session
 
 OUTPUTS = {"embedding": "embedding"}
 """Name of the graph's output, by task; "logits" for all others."""

@@ -9,8 +9,6 @@ import grpc
 from bertline.inference.v1 import inference_pb2 as pb
 from bertline.inference.v1 import inference_pb2_grpc
 
-from services.inference import wire_requests as queries
-from services.inference import wire_responses as responses
 from services.inference.calls import Calls
 from services.inference.pipeline import Pipeline
 from services.inference.tasks.classification import classify
@@ -19,6 +17,8 @@ from services.inference.tasks.explanation import explain
 from services.inference.tasks.scoring import score
 from services.inference.tasks.tagging import tag
 from services.inference.validation import check_id
+from services.inference.wires import wire_requests as queries
+from services.inference.wires import wire_responses as responses
 from services.platform.failures import Failure
 
 SERVICE = pb.DESCRIPTOR.services_by_name["InferenceService"].full_name

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from services.inference.layout import Layout
+from services.inference.execution.layout import Layout
 from services.inference.prediction import Encoded
 
 CPU_SECONDS, GPU_SECONDS = 0.3, 20.0

@@ -14,17 +14,17 @@ from export.bundle import Bundle
 from export.failures import MalformedBundle
 from export.golden import Golden, tolerance
 from export.manifest import Manifest, Variant
-from services.inference.calibration import WIDE_USUALLY, Choice, choose, cpu_grid, gpu_grid
-from services.inference.computation import output_of
-from services.inference.devices import Device
-from services.inference.host_record import HostRecord, this_host
-from services.inference.layout import Layout, SessionSet
+from services.inference.execution.calibration import WIDE_USUALLY, Choice, choose, cpu_grid, gpu_grid
+from services.inference.execution.computation import output_of
+from services.inference.execution.devices import Device
+from services.inference.execution.host_record import HostRecord, this_host
+from services.inference.execution.layout import Layout, SessionSet
+from services.inference.execution.session import BrokenModel, Opener, OpenRaw, Session
+from services.inference.execution.stopwatch import SessionStopwatch
+from services.inference.execution.warm_up import CPU_SECONDS, GPU_SECONDS, warm_up
 from services.inference.prediction import Encoded
 from services.inference.scheduling.batch_selection import Limits
-from services.inference.session import BrokenModel, Opener, OpenRaw, Session
 from services.inference.settings import MOST_TENSORRT_TEXTS, InferenceSettings
-from services.inference.stopwatch import SessionStopwatch
-from services.inference.warm_up import CPU_SECONDS, GPU_SECONDS, warm_up
 from services.platform.metrics import Metrics
 
 Source = Literal["measured", "recorded", "constant"]

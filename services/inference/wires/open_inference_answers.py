@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from open_inference import grpc_service_pb2 as pb
 
-from services.inference.holdings import Standing, State
 from services.inference.loading import LoadedModel
-from services.inference.open_inference_requests import LABEL, PROBABILITIES, TEXT, TEXT_PAIR, TOKENS, Wanted
-from services.inference.open_inference_tensors import write_bytes
 from services.inference.prediction import Classification, Prediction
 from services.inference.statistics import Duration
+from services.inference.versions.holdings import Standing, State
+from services.inference.wires.open_inference_requests import LABEL, PROBABILITIES, TEXT, TEXT_PAIR, TOKENS, Wanted
+from services.inference.wires.open_inference_tensors import write_bytes
 from services.platform.failures import Failure, InvalidInput
 
 PLATFORM = "onnxruntime_onnx"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.inference.session import Opener, Session
+from services.inference.execution.session import Opener, Session
 
 
 @dataclass(frozen=True, slots=True)

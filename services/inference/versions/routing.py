@@ -10,9 +10,9 @@ from hashlib import blake2b
 from typing import NoReturn
 
 from export.serving import SLOTS, Shadow
-from services.inference.desired import Desired
 from services.inference.loading import LoadedModel
 from services.inference.prediction import ModelReference
+from services.inference.versions.desired import Desired
 from services.platform.failures import ModelNotFound
 
 STABLE = "stable"

@@ -11,10 +11,10 @@ from threading import Barrier
 
 import numpy as np
 
-from services.inference.calibration import Lone, Shape
-from services.inference.layout import SessionSet
+from services.inference.execution.calibration import Lone, Shape
+from services.inference.execution.layout import SessionSet
+from services.inference.execution.session import Session
 from services.inference.prediction import Encoded
-from services.inference.session import Session
 
 LOOK_S = 0.06
 """How long to watch what others do; the kernel counts in hundredths of a second."""

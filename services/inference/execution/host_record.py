@@ -15,8 +15,8 @@ from pathlib import Path
 import onnxruntime
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from services.inference.calibration import Choice
-from services.inference.devices import Device
+from services.inference.execution.calibration import Choice
+from services.inference.execution.devices import Device
 
 BUSY_COUNTS_S = 3600.0
 """How long a choice counts that was made while others used the cores."""

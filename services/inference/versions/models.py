@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from services.inference.loading import LoadedModel
 from services.inference.prediction import ModelReference
-from services.inference.routing import Routing, ShadowRoute
+from services.inference.versions.routing import Routing, ShadowRoute
 
 
 class NothingLoaded(Exception):

@@ -14,11 +14,11 @@ from typing import Any
 
 import structlog
 
-from services.inference.desired import NOTHING, Desired, Following
-from services.inference.holdings import Holdings, Standing, State
-from services.inference.models import Models, NothingLoaded
-from services.inference.routing import STABLE, Routes, Routing, routes_of
-from services.inference.session import DeviceUnavailable
+from services.inference.execution.session import DeviceUnavailable
+from services.inference.versions.desired import NOTHING, Desired, Following
+from services.inference.versions.holdings import Holdings, Standing, State
+from services.inference.versions.models import Models, NothingLoaded
+from services.inference.versions.routing import STABLE, Routes, Routing, routes_of
 from services.platform.failures import ModelNotFound, Precondition
 from services.platform.metrics import Metrics, ModelInfo
 

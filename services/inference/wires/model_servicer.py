@@ -8,9 +8,9 @@ import grpc
 from bertline.models.v1 import models_pb2 as pb
 from bertline.models.v1 import models_pb2_grpc
 
-from services.inference import models_wire as wire
 from services.inference.administration import ModelAdministration
 from services.inference.calls import Calls
+from services.inference.wires import models_wire as wire
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ModelService"].full_name
 

@@ -13,17 +13,17 @@ import grpc
 from open_inference import grpc_service_pb2 as pb
 from open_inference import grpc_service_pb2_grpc
 
-from services.inference import open_inference_answers as answers
 from services.inference.calls import Calls
 from services.inference.loading import LoadedModel
-from services.inference.models import Models
-from services.inference.open_inference_requests import deadline_of, inputs_of, outputs_of, reference_of
 from services.inference.pipeline import Pipeline, Texts
 from services.inference.prediction import PLAIN, ClassifyQuery, ModelReference
-from services.inference.reconciliation import Reconciler
 from services.inference.settings import InferenceSettings
 from services.inference.tasks.classification import TASKS, classification
 from services.inference.validation import check_reference
+from services.inference.versions.models import Models
+from services.inference.versions.reconciliation import Reconciler
+from services.inference.wires import open_inference_answers as answers
+from services.inference.wires.open_inference_requests import deadline_of, inputs_of, outputs_of, reference_of
 from services.platform.failures import Failure, InvalidInput, ModelNotFound
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name

@@ -1,0 +1,1 @@
+"""How a version is computed: devices, sessions, layouts, and the choice among them by measurement."""

@@ -1,0 +1,1 @@
+"""Which versions are loaded, and who answers a call: the registry says, a reconciler follows."""
