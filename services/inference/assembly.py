@@ -163,6 +163,9 @@ async def serve(settings: InferenceSettings, membership: Membership | None = Non
     # modules and models live until the end; looking through them in every full collection stopped all callers for 25 ms
     gc.collect()
     gc.freeze()
+    # whoever reads that it serves may stop it at once
+    stopping = asyncio.create_task(stop_signal(None if membership is None else membership.parent))
+    await asyncio.sleep(0)
     log.info(
         "process serving" if member else "serving",
         host=settings.host,
@@ -175,7 +178,7 @@ async def serve(settings: InferenceSettings, membership: Membership | None = Non
     )
     if membership is not None:
         membership.ready({"models": models})
-    reason = await stop_signal(None if membership is None else membership.parent)
+    reason = await stopping
     log.info("draining", signal=reason, timeout_s=settings.drain_timeout_s)
     await server.stop(settings.drain_timeout_s, settings.drain_linger_s)
     log.info("stopped")
