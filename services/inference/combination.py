@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.inference.prediction import Combination, Options, Reading
+from services.inference.prediction import Reading
+from services.inference.queries import Combination, Options
 
 
 def combined(reading: Reading, rows: Sequence[NDArray[np.float32]], options: Options) -> NDArray[np.float32]:

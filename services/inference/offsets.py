@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import accumulate
 
-from services.inference.prediction import OffsetUnit, Span
+from services.inference.prediction import Span
+from services.inference.queries import OffsetUnit
 
 Convert = Callable[[Span], Span]
 

@@ -11,15 +11,8 @@ from typing import Any, TypeVar
 
 from services.inference import facts
 from services.inference.loading import LoadedModel
-from services.inference.prediction import (
-    Encoded,
-    Options,
-    Prediction,
-    Query,
-    Reading,
-    TextInput,
-    Timings,
-)
+from services.inference.prediction import Encoded, Prediction, Reading, Timings
+from services.inference.queries import Options, Query, TextInput
 from services.inference.scheduling.work import Computed
 from services.inference.settings import InferenceSettings
 from services.inference.tokenization import Tokenization, TooManyTokens

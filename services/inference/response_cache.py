@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.inference.prediction import Options, Reading, TextInput, Truncation, Windows
+from services.inference.prediction import Reading
+from services.inference.queries import Options, TextInput, Truncation, Windows
 
 ENTRY_BYTES = 512
 """What an entry costs besides its text and arrays, roughly."""

@@ -16,15 +16,8 @@ from typing import Any
 from export.serving import Shadow
 from services.inference.loading import LoadedModel
 from services.inference.pipeline import Pipeline, Texts
-from services.inference.prediction import (
-    Classification,
-    ClassifyQuery,
-    ModelReference,
-    Prediction,
-    Priority,
-    Query,
-    TextInput,
-)
+from services.inference.prediction import Classification, Prediction
+from services.inference.queries import ClassifyQuery, ModelReference, Priority, Query, TextInput
 from services.inference.tasks.classification import classify
 from services.inference.versions.models import Models
 from services.inference.versions.routing import ShadowRoute

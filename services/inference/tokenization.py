@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from services.inference.prediction import PLAIN, Encoded, Options, Reading, TextInput, Truncation
+from services.inference.prediction import Encoded, Reading
+from services.inference.queries import PLAIN, Options, TextInput, Truncation
 from services.inference.template import Ids, Template
 
 MAX_WINDOWS = 64

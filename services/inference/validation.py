@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from export.manifest import NAME_PATTERN
-from services.inference.prediction import ModelReference, Options, TextInput, Truncation
+from services.inference.queries import ModelReference, Options, TextInput, Truncation
 from services.inference.settings import InferenceSettings
 from services.inference.tokenization import MAX_WINDOWS
 from services.platform.failures import InvalidInput

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.inference.prediction import Priority
+from services.inference.queries import Priority
 from services.inference.scheduling.batch_selection import Limits
 from services.inference.scheduling.drain_rate import DrainRate
 from services.platform.failures import Overloaded

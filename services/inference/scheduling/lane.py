@@ -11,7 +11,8 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
-from services.inference.prediction import Encoded, Priority
+from services.inference.prediction import Encoded
+from services.inference.queries import Priority
 from services.inference.scheduling.admission import Admission
 from services.inference.scheduling.batch_selection import Limits
 from services.inference.scheduling.drain_rate import DrainRate

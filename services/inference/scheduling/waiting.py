@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from services.inference.prediction import Priority
+from services.inference.queries import Priority
 from services.inference.scheduling.batch_selection import Limits, best_range
 from services.inference.scheduling.work import Call, Item, State
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from services.inference.combination import combined
 from services.inference.loading import LoadedModel
 from services.inference.pipeline import Answered, Pipeline, Texts
-from services.inference.prediction import Classification, ClassifyQuery, LabelScore, Prediction, Reading
+from services.inference.prediction import Classification, LabelScore, Prediction, Reading
 from services.inference.probabilities import softmax
+from services.inference.queries import ClassifyQuery
 from services.inference.validation import check_between, check_top_k
 
 TASKS = frozenset({"single_label_classification"})

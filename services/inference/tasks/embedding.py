@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from services.inference.combination import combined
 from services.inference.loading import LoadedModel
 from services.inference.pipeline import Answered, Pipeline, Texts
-from services.inference.prediction import Embedding, EmbedQuery, Prediction, VectorFormat
+from services.inference.prediction import Embedding, Prediction
+from services.inference.queries import EmbedQuery, VectorFormat
 from services.inference.validation import check_between
 
 TASKS = frozenset({"embedding"})

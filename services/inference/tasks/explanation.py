@@ -15,15 +15,8 @@ import numpy as np
 from services.inference.loading import LoadedModel
 from services.inference.offsets import converter
 from services.inference.pipeline import Pipeline, Texts
-from services.inference.prediction import (
-    Encoded,
-    ExplainQuery,
-    Explanation,
-    Prediction,
-    Reading,
-    Timings,
-    WordAttribution,
-)
+from services.inference.prediction import Encoded, Explanation, Prediction, Reading, Timings, WordAttribution
+from services.inference.queries import ExplainQuery
 from services.inference.tasks.classification import TASKS, Row
 from services.inference.tasks.words import Word, words_of
 from services.inference.validation import INPUT, check_between, check_top_k

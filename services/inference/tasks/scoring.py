@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from services.inference.combination import combined
 from services.inference.loading import LoadedModel
 from services.inference.pipeline import Answered, Pipeline, Texts
-from services.inference.prediction import CandidateScore, Prediction, Ranked, Reading, ScoreQuery, TextInput
+from services.inference.prediction import CandidateScore, Prediction, Ranked, Reading
 from services.inference.probabilities import sigmoid
+from services.inference.queries import ScoreQuery, TextInput
 from services.inference.tasks.embedding import normalised
 from services.inference.validation import CANDIDATES, QUERY, check_between, check_top_k, fault_of
 from services.platform.failures import Failure

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from services.inference.loading import LoadedModel
 from services.inference.offsets import converter
 from services.inference.pipeline import Answered, Pipeline, Texts
-from services.inference.prediction import Entity, Prediction, Reading, TaggedWord, TagQuery, Tags
+from services.inference.prediction import Entity, Prediction, Reading, TaggedWord, Tags
 from services.inference.probabilities import softmax
+from services.inference.queries import TagQuery
 from services.inference.tasks.words import words_of
 from services.inference.validation import check_between
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from services.inference.loading import LoadedModel
-from services.inference.prediction import ModelReference
+from services.inference.queries import ModelReference
 from services.inference.versions.routing import Routing, ShadowRoute
 
 

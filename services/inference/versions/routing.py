@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from export.serving import SLOTS, Shadow
 from services.inference.loading import LoadedModel
-from services.inference.prediction import ModelReference
+from services.inference.queries import ModelReference
 from services.inference.versions.desired import Desired
 from services.platform.failures import ModelNotFound
 

@@ -16,7 +16,7 @@ from open_inference import grpc_service_pb2_grpc
 from services.inference.calls import Calls
 from services.inference.loading import LoadedModel
 from services.inference.pipeline import Pipeline, Texts
-from services.inference.prediction import PLAIN, ClassifyQuery, ModelReference
+from services.inference.queries import PLAIN, ClassifyQuery, ModelReference
 from services.inference.settings import InferenceSettings
 from services.inference.tasks.classification import TASKS, classification
 from services.inference.validation import check_reference

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from open_inference import grpc_service_pb2 as pb
 
 from services.inference.loading import LoadedModel
-from services.inference.prediction import Encoded, ModelReference, TextInput
+from services.inference.prediction import Encoded
+from services.inference.queries import ModelReference, TextInput
 from services.inference.wires.open_inference_tensors import SHOWN, InputTensor, invalid, matrix, strings
 from services.platform.failures import InvalidInput, ModelNotFound
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from bertline.inference.v1 import inference_pb2 as pb
 
-from services.inference.prediction import (
+from services.inference.queries import (
     PLAIN,
     ClassifyQuery,
     Combination,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from services.inference.combination import combined
-from services.inference.prediction import PLAIN, Combination, Encoded, Options, Reading, Windows
+from services.inference.prediction import Encoded, Reading
+from services.inference.queries import PLAIN, Combination, Options, Windows
 
 ROWS = [np.array([1.0, -2.0], np.float32), np.array([4.0, -8.0], np.float32)]
 

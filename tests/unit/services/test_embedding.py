@@ -11,16 +11,8 @@ from numpy.typing import NDArray
 
 from services.inference.loading import LoadedModel
 from services.inference.pipeline import Answered
-from services.inference.prediction import (
-    PLAIN,
-    Embedding,
-    EmbedQuery,
-    Encoded,
-    ModelReference,
-    Reading,
-    TextInput,
-    VectorFormat,
-)
+from services.inference.prediction import Embedding, Encoded, Reading
+from services.inference.queries import PLAIN, EmbedQuery, ModelReference, TextInput, VectorFormat
 from services.inference.tasks.embedding import embedding, normalised
 
 MODEL = cast("LoadedModel", SimpleNamespace())

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.inference.offsets import converter
-from services.inference.prediction import OffsetUnit
+from services.inference.queries import OffsetUnit
 
 
 def test_units_count_what_the_callers_strings_count() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_inference import grpc_service_pb2 as pb
 
-from services.inference.prediction import ModelReference
+from services.inference.queries import ModelReference
 from services.inference.wires.open_inference_requests import Wanted, deadline_of, outputs_of, reference_of
 from services.platform.failures import InvalidInput, ModelNotFound
 

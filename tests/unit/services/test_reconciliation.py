@@ -15,7 +15,7 @@ from export.registry import Registry
 from services.inference.execution.session import DeviceUnavailable
 from services.inference.loading import LoadedModel, load
 from services.inference.pipeline import Pipeline
-from services.inference.prediction import PLAIN, ClassifyQuery, ModelReference, TextInput
+from services.inference.queries import PLAIN, ClassifyQuery, ModelReference, TextInput
 from services.inference.scheduling.scheduler import Scheduler
 from services.inference.settings import InferenceSettings
 from services.inference.tasks.classification import classify

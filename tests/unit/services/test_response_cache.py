@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.inference.prediction import PLAIN, Encoded, Options, Priority, Reading, TextInput, Truncation, Windows
+from services.inference.prediction import Encoded, Reading
+from services.inference.queries import PLAIN, Options, Priority, TextInput, Truncation, Windows
 from services.inference.response_cache import ResponseCache
 
 READING = Reading([Encoded(np.arange(4))], 4, truncated=False)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.serving import SLOTS, Serving, Target
-from services.inference.prediction import ModelReference
+from services.inference.queries import ModelReference
 from services.inference.versions.desired import Desired
 from services.inference.versions.routing import Lease, Routes, Routing, routes_of, slot_of
 from services.platform.failures import ModelNotFound

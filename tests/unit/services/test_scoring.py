@@ -3,8 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.inference.prediction import PLAIN, CandidateScore, ModelReference, Ranked, ScoreQuery
+from services.inference.prediction import CandidateScore, Ranked
 from services.inference.probabilities import sigmoid
+from services.inference.queries import PLAIN, ModelReference, ScoreQuery
 from services.inference.tasks.scoring import best
 from services.platform.failures import InvalidInput
 

@@ -12,7 +12,8 @@ from export.registry import Registry
 from export.serving import Target
 from services.inference.loading import load
 from services.inference.pipeline import Pipeline
-from services.inference.prediction import PLAIN, ClassifyQuery, ModelReference, Options, Prediction, TextInput
+from services.inference.prediction import Prediction
+from services.inference.queries import PLAIN, ClassifyQuery, ModelReference, Options, TextInput
 from services.inference.scheduling.scheduler import Scheduler
 from services.inference.settings import InferenceSettings
 from services.inference.shadowing import MOST_IN_FLIGHT, Counters, Shadowing

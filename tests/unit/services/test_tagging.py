@@ -14,20 +14,8 @@ from numpy.typing import NDArray
 
 from services.inference.loading import LoadedModel
 from services.inference.pipeline import Answered
-from services.inference.prediction import (
-    PLAIN,
-    Encoded,
-    ModelReference,
-    OffsetUnit,
-    Options,
-    Reading,
-    Span,
-    TaggedWord,
-    TagQuery,
-    Tags,
-    TextInput,
-    Windows,
-)
+from services.inference.prediction import Encoded, Reading, Span, TaggedWord, Tags
+from services.inference.queries import PLAIN, ModelReference, OffsetUnit, Options, TagQuery, TextInput, Windows
 from services.inference.tasks.tagging import merged, tags
 from services.inference.tasks.words import words_of
 from services.inference.tokenization import Tokenization

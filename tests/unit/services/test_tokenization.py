@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, processors
 
-from services.inference.prediction import Encoded, Options, Reading, TextInput, Truncation, Windows
+from services.inference.prediction import Encoded, Reading
+from services.inference.queries import Options, TextInput, Truncation, Windows
 from services.inference.tokenization import MAX_WINDOWS, Tokenization, TooManyTokens
 from tests.fakes.tiny_words import VOCABULARY, tiny_tokenizer
 

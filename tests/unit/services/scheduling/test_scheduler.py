@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.inference.prediction import Priority
+from services.inference.queries import Priority
 from services.inference.scheduling.batch_selection import Limits
 from services.inference.scheduling.lane import Lane
 from services.inference.scheduling.work import Computed
