@@ -11,9 +11,13 @@ import structlog
 from services.inference import facts
 from services.inference.facts import CallFacts
 from services.inference.validation import NAME
-from services.platform.logs import shape
+from services.platform.failures import Overloaded
+from services.platform.logs import Budget, shape
 from services.platform.metrics import Metrics
 from services.platform.telemetry import TracedCall, Tracing
+
+REFUSALS_A_SECOND = 5
+"""Lines about calls refused under overload; the metrics count all of them."""
 
 log = structlog.get_logger()
 Metadata = Iterable[tuple[str, str | bytes]] | None
@@ -38,6 +42,7 @@ class Reporting:
         self._metrics = metrics
         self._tracing = tracing
         self._access_log = access_log
+        self._refusals = Budget(REFUSALS_A_SECOND)
 
     def span(self, rpc: str, metadata: Metadata) -> TracedCall | None:
         """The span of a call, if it is to have one."""
@@ -54,9 +59,16 @@ class Reporting:
         if call.span is not None:
             _trace(call.span, call.facts, code)
         if reason is not None:
-            log.info("call failed", code=code, reason=reason, **_described(call, seconds))
+            self._failed(call, code, reason, seconds)
         elif self._access_log:
             log.info("call", code=code, **_described(call, seconds))
+
+    def _failed(self, call: OpenCall, code: str, reason: str, seconds: float) -> None:
+        """One line; of refusals under overload only some, since telling of each would cost as much as refusing it."""
+        if reason != Overloaded.reason:
+            log.info("call failed", code=code, reason=reason, **_described(call, seconds))
+        elif (untold := self._refusals.take(time.monotonic())) is not None:
+            log.info("call failed", code=code, reason=reason, refusals_untold=untold, **_described(call, seconds))
 
     def broke(self, call: OpenCall, error: Exception) -> None:
         """The call ended with an error of ours that nobody foresaw."""

@@ -67,7 +67,7 @@ class InferenceSettings(BaseSettings):
     """Shortest lone text that runs on all threads; 0: none does; not given: measured."""
     max_queue_tokens: int = Field(default=65_536, ge=1)
     """Waiting tokens beyond which calls are refused with RESOURCE_EXHAUSTED."""
-    max_queue_s: float = Field(default=2.0, gt=0)
+    max_queue_s: float = Field(default=1.0, gt=0)
     """Seconds of waiting work, by the measured rate, beyond which calls are refused; the lower of the two bounds counts."""
     cache_bytes: int = Field(default=0, ge=0)
     """Memory for answers to texts seen before, for each loaded version; 0: no cache."""

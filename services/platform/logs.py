@@ -77,3 +77,24 @@ def _shape_of_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> Mut
     if isinstance(given, BaseException):
         event["error"] = shape(given)
     return event
+
+
+class Budget:
+    """How many lines of one kind may be written in a second."""
+
+    def __init__(self, a_second: int) -> None:
+        self._a_second = a_second
+        self._second = -1
+        self._written = 0
+        self._untold = 0
+
+    def take(self, now: float) -> int | None:
+        """None: say nothing. Otherwise say it, and that so many were passed over since the last line."""
+        if int(now) != self._second:
+            self._second, self._written = int(now), 0
+        if self._written >= self._a_second:
+            self._untold += 1
+            return None
+        self._written += 1
+        untold, self._untold = self._untold, 0
+        return untold
