@@ -32,7 +32,6 @@ class LoadedModel:
     lane: Lane
     statistics: ModelStatistics
     served: Served
-    temperature: float
     cache: ResponseCache | None
     observer: ModelObserver
 
@@ -67,7 +66,7 @@ def load(bundle: Bundle, settings: InferenceSettings, scheduler: Scheduler, metr
     lane = scheduler.lane(Computation(execution.layout, manifest), execution.limits, observer)
     served = Served(manifest.name, manifest.version, variant.name)
     cache = ResponseCache(settings.cache_bytes) if settings.cache_bytes else None
-    return LoadedModel(manifest, variant, tokenization, lane, statistics, served, manifest.temperature, cache, observer)
+    return LoadedModel(manifest, variant, tokenization, lane, statistics, served, cache, observer)
 
 
 class ModelObserver:
@@ -120,3 +119,4 @@ class ModelObserver:
         """The response cache was asked for so many texts."""
         self._hits.inc(hits)
         self._misses.inc(misses)
+        self._statistics.looked_up(hits, misses)

@@ -136,7 +136,7 @@ class Pipeline:
         outcomes = finished() if inline else await asyncio.to_thread(finished)
         ended = time.perf_counter()
         timings = Timings(tokenized - begun, computed.queue_s, computed.inference_s, ended - begun)
-        model.statistics.answered(timings, len(remembered))
+        model.statistics.answered(timings)
         prediction = Prediction(outcomes, model.served, timings)
         if self.answered is not None:
             self.answered(model, query, texts, prediction)
@@ -201,7 +201,7 @@ class Pipeline:
             ]
             ended = time.perf_counter()
             timings = Timings(0.0, computed.queue_s, computed.inference_s, ended - begun)
-            model.statistics.answered(timings, 0)
+            model.statistics.answered(timings)
             return Prediction(outcomes, model.served, timings)
 
     @staticmethod

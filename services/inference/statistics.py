@@ -37,13 +37,17 @@ class ModelStatistics:
     batches: dict[int, Duration] = field(default_factory=dict)
     last_inference_ms: int = 0
 
-    def answered(self, timings: Timings, hits: int) -> None:
-        """A call was answered, `hits` of its texts from the cache."""
+    def answered(self, timings: Timings) -> None:
+        """A call was answered."""
         self.success.add(timings.total)
         self.compute_input.add(timings.tokenization)
         self.queue.add(timings.queue)
-        if hits:
-            self.cache_hit.add(0.0, hits)
+        self.compute_output.add(max(0.0, timings.total - timings.tokenization - timings.queue - timings.inference))
+
+    def looked_up(self, hits: int, misses: int) -> None:
+        """The response cache was asked for so many texts; a look-up takes next to no time."""
+        self.cache_hit.add(0.0, hits)
+        self.cache_miss.add(0.0, misses)
 
     def batch_done(self, rows: int, seconds: float) -> None:
         """A batch of `rows` texts came back from the runtime."""

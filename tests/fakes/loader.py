@@ -52,7 +52,6 @@ class FakeLoader:
             lane=cast(Any, FakeLane(self, version)),
             statistics=ModelStatistics(),
             served=Served(name, version, variant.name),
-            temperature=1.0,
             cache=None,
             observer=nothing,
         )

@@ -444,3 +444,17 @@ def test_arbitrary_ids_are_answered_or_refused_properly(stub: Stub, ids: list[in
     else:
         assert np.isfinite(answer["probabilities"]).all()
         assert len(answer["label"]) == rows
+
+
+def test_statistics_tell_what_the_cache_answered_and_where_the_time_went(tmp_path: Path) -> None:
+    publish_tiny(tmp_path, "tiny")
+    served = InferenceSettings(registry=str(tmp_path), port=0, cache_bytes=1_000_000)
+    with running_server(served) as target, grpc.insecure_channel(target) as channel:
+        stub = Stub(channel)
+        for _ in range(3):
+            infer(stub, text_request(TEXTS))
+        (counted,) = stub.ModelStatistics(pb.ModelStatisticsRequest(name="tiny"), timeout=TIMEOUT).model_stats
+    stats = counted.inference_stats
+    assert (stats.cache_miss.count, stats.cache_hit.count) == (3, 6)
+    assert stats.success.count == stats.compute_output.count == 3
+    assert stats.success.ns >= stats.compute_output.ns > 0

@@ -51,4 +51,4 @@ def whole(model: LoadedModel, reading: Reading, rows: Sequence[Row], query: Clas
     if len(rows) == 1:
         return rows[0]
     logits = combined(reading, [row[0] for row in rows], query.options)
-    return logits, softmax(logits, model.temperature)
+    return logits, softmax(logits, model.manifest.temperature)

@@ -53,7 +53,7 @@ async def explain(pipeline: Pipeline, query: ExplainQuery) -> Prediction[Explana
             len(computed.rows),
         )
         timings = Timings(tokenized - begun, computed.queue_s, computed.inference_s, ended - begun)
-        model.statistics.answered(timings, 0)
+        model.statistics.answered(timings)
         return Prediction([explanation], model.served, timings)
 
 

@@ -43,7 +43,7 @@ def tags(model: LoadedModel, answered: Answered, *, query: TagQuery) -> Tags:
 
 def _labelled(model: LoadedModel, reading: Reading, rows: Sequence[NDArray[np.float32]]) -> Iterator[TaggedWord]:
     labels = model.manifest.labels
-    probabilities = [softmax(row, model.temperature) for row in rows]
+    probabilities = [softmax(row, model.manifest.temperature) for row in rows]
     for word in words_of(reading):
         row = probabilities[word.window][word.token]
         best = int(row.argmax())

@@ -149,6 +149,8 @@ def statistics(model: LoadedModel) -> pb.ModelStatistics:
             compute_input=_duration(counted.compute_input),
             compute_infer=_duration(counted.compute_infer),
             compute_output=_duration(counted.compute_output),
+            cache_hit=_duration(counted.cache_hit),
+            cache_miss=_duration(counted.cache_miss),
         ),
         batch_stats=[
             pb.InferBatchStatistics(batch_size=rows, compute_infer=_duration(duration))
