@@ -27,7 +27,7 @@ class Facts:
 
 def facts() -> Facts:
     """Facts of this machine, now."""
-    from export.measurement import describe_host
+    from export.host import describe_host
 
     host = describe_host()
     return Facts(

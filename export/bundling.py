@@ -19,8 +19,9 @@ from export.failures import ParityNotProven
 from export.fusion import fuse
 from export.golden import Golden, GoldenVariant, tolerance
 from export.graph import export_graph
+from export.host import describe_host
 from export.manifest import Calibration, Manifest, Variant
-from export.measurement import Runner, describe_host
+from export.measurement import Runner
 from export.model_card import model_card
 from export.quantization import FLOAT, HALF, PLAIN, QUANTIZED, Recipe, halve, prepare_graph, quantize
 from export.registry import Registry

@@ -25,8 +25,9 @@ from export.failures import ExportFailure, ParityNotProven
 from export.fusion import fuse
 from export.golden import Golden, GoldenVariant, tolerance
 from export.graph import export_encoder_graph
+from export.host import describe_host
 from export.manifest import NAME_PATTERN, Manifest, Variant
-from export.measurement import Runner, describe_host
+from export.measurement import Runner
 from export.quantization import FLOAT, QUANTIZED, Recipe, prepare_graph, quantize
 from export.registry import Registry
 from export.reuse import published_version

@@ -1,9 +1,7 @@
-"""Runs a variant over rows: logits, speed, and on which processor."""
+"""Runs a variant over rows: logits and speed."""
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,10 +10,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from export.manifest import Host
 from export.rows import Row, feed
 
-INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm")
 SPEED_BATCH = 8
 SPEED_ROWS = 512
 
@@ -68,17 +64,3 @@ class Runner:
         begun = time.perf_counter()
         self.logits(sample, order, SPEED_BATCH)
         return len(sample) / (time.perf_counter() - begun)
-
-
-def describe_host() -> Host:
-    """This machine, as far as it matters for speed and for int8 results."""
-    cpuinfo = Path("/proc/cpuinfo")
-    text = cpuinfo.read_text(encoding="utf-8", errors="replace") if cpuinfo.is_file() else ""
-    model = next((line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), "")
-    flags = set(
-        next((line.split(":")[1].split() for line in text.splitlines() if line.startswith(("flags", "Features"))), [])
-    )
-    sets = [name for name in INSTRUCTION_SETS if name in flags]
-    return Host(
-        processor=model or platform.processor() or platform.machine(), instruction_sets=sets, cores=os.cpu_count() or 1
-    )

@@ -159,7 +159,8 @@ def open_onnxruntime(file: Path, threads: int, providers: list[Provider]) -> Raw
     options.log_severity_level = 3
     # spinning threads that outnumber the cores halve throughput
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    if providers[0][0] != CPU:
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     try:
         session: RawSession = onnxruntime.InferenceSession(str(file), options, providers=providers)
     except Exception as error:  # onnxruntime raises a dozen unrelated types for a bad file

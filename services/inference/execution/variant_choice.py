@@ -17,7 +17,7 @@ from export.manifest import Manifest, Variant
 from services.inference.execution.calibration import WIDE_USUALLY, Choice, choose, cpu_grid, gpu_grid
 from services.inference.execution.computation import output_of
 from services.inference.execution.devices import Device
-from services.inference.execution.host_record import HostRecord, this_host
+from services.inference.execution.host_record import HostRecord, kind_of, this_host
 from services.inference.execution.layout import Layout, SessionSet
 from services.inference.execution.session import BrokenModel, Opener, OpenRaw, Session
 from services.inference.execution.stopwatch import SessionStopwatch
@@ -185,7 +185,8 @@ def _choice(
         return constants(settings.device, manifest.max_length), "constant", 0.0
     begun = time.perf_counter()
     record = HostRecord(settings.state, this_host(device_of(settings), settings.cores))
-    known = record.read(variant.file.sha256) if settings.calibration == "auto" else None
+    kind = kind_of(manifest, variant)
+    known = record.read(kind) if settings.calibration == "auto" else None
     if known is not None:
         return known, "recorded", time.perf_counter() - begun
     watch = SessionStopwatch(sessions)
@@ -193,7 +194,7 @@ def _choice(
         choice = choose(watch, (gpu_grid if sessions.on_gpu else cpu_grid)(manifest.max_length), manifest.max_length)
     finally:
         watch.close()
-    if why := record.write(variant.file.sha256, choice):
+    if why := record.write(kind, choice):
         log.warning("calibration not recorded", folder=str(settings.state), why=why)
     return choice, "measured", time.perf_counter() - begun
 

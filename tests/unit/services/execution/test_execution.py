@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,17 @@ def test_the_second_load_uses_what_the_first_one_measured(bundle: Bundle, tmp_pa
     first, second = prepared(bundle, tmp_path), prepared(bundle, tmp_path)
     assert (first.source, second.source) == ("measured", "recorded")
     assert second.limits == first.limits
+
+
+def test_a_version_with_other_weights_is_not_measured_again_and_one_of_another_shape_is(tmp_path: Path) -> None:
+    registry, state = tmp_path / "registry", tmp_path / "state"
+    first = publish_tiny(registry)
+    variant = first.manifest.variants[0]
+    changed = variant.model_copy(update={"file": variant.file.model_copy(update={"sha256": "0" * 64})})
+    retrained = replace(first, manifest=first.manifest.model_copy(update={"variants": [changed]}))
+    assert prepared(first, state).source == "measured"
+    assert prepared(retrained, state).source == "recorded"
+    assert prepared(publish_tiny(registry, max_length=48), state).source == "measured"
 
 
 def test_the_choice_stands_among_the_metrics(bundle: Bundle, tmp_path: Path) -> None:
