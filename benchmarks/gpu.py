@@ -75,8 +75,8 @@ def _on(
     kind: Literal["cpu", "cuda", "tensorrt"], bundle: Any, golden: Any, rows: Sequence[Any], state: Path
 ) -> NDArray[np.float32]:
     from services.inference.execution.variant_choice import prepare
+    from services.inference.metrics import Metrics
     from services.inference.settings import InferenceSettings
-    from services.platform.metrics import Metrics
 
     settings = InferenceSettings(device=kind, state_dir=state)
     execution = prepare(bundle, golden, settings, Metrics())

@@ -17,6 +17,7 @@ from services.inference.administration import ModelAdministration
 from services.inference.calls import Calls
 from services.inference.execution.session import preload_cuda
 from services.inference.loading import LoadedModel, load
+from services.inference.metrics import Metrics
 from services.inference.pipeline import Pipeline
 from services.inference.reporting import Reporting
 from services.inference.scheduling.scheduler import Scheduler
@@ -31,7 +32,6 @@ from services.platform.exposition import expose
 from services.platform.lifecycle import stop_signal
 from services.platform.logs import shape
 from services.platform.memory import return_large_blocks
-from services.platform.metrics import Metrics
 from services.platform.server import Connections, Server
 from services.platform.telemetry import Tracing
 from services.platform.tls import TlsFiles

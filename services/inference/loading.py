@@ -10,6 +10,7 @@ from export.golden import Golden
 from export.manifest import Manifest, Variant
 from services.inference.execution.computation import Computation
 from services.inference.execution.variant_choice import prepare
+from services.inference.metrics import Metrics
 from services.inference.prediction import Served
 from services.inference.response_cache import ResponseCache
 from services.inference.scheduling.lane import Lane
@@ -17,7 +18,6 @@ from services.inference.scheduling.scheduler import Scheduler
 from services.inference.settings import InferenceSettings
 from services.inference.statistics import ModelStatistics
 from services.inference.tokenization import Tokenization
-from services.platform.metrics import Metrics
 
 DROPPED = ("expired", "cancelled", "refused")
 

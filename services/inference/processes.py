@@ -21,10 +21,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from pydantic import ValidationError
 
+from services.inference.metrics import PREFIX
 from services.inference.settings import InferenceSettings
 from services.platform.exposition import SHARED, expose, forget_gauges, over_processes
 from services.platform.lifecycle import end_at_once, stop_signal
-from services.platform.metrics import PREFIX
 from services.platform.ports import ReservedPort
 from services.platform.processes import Processes, Program
 from services.platform.server import ServerNotStarted

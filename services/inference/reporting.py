@@ -10,10 +10,10 @@ import structlog
 
 from services.inference import facts
 from services.inference.facts import CallFacts
+from services.inference.metrics import Metrics
 from services.inference.validation import NAME
 from services.platform.failures import Overloaded
 from services.platform.logs import Budget, shape
-from services.platform.metrics import Metrics
 from services.platform.telemetry import TracedCall, Tracing
 
 REFUSALS_A_SECOND = 5

@@ -15,13 +15,13 @@ from typing import Any
 
 from export.serving import Shadow
 from services.inference.loading import LoadedModel
+from services.inference.metrics import Metrics
 from services.inference.pipeline import Pipeline, Texts
 from services.inference.prediction import Classification, Prediction
 from services.inference.queries import ClassifyQuery, ModelReference, Priority, Query, TextInput
 from services.inference.tasks.classification import classify
 from services.inference.versions.models import Models
 from services.inference.versions.routing import ShadowRoute
-from services.platform.metrics import Metrics
 
 MOST_IN_FLIGHT = 16
 """Calls mirrored at once."""

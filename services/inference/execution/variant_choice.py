@@ -22,10 +22,10 @@ from services.inference.execution.layout import Layout, SessionSet
 from services.inference.execution.session import BrokenModel, Opener, OpenRaw, Session
 from services.inference.execution.stopwatch import SessionStopwatch
 from services.inference.execution.warm_up import CPU_SECONDS, GPU_SECONDS, warm_up
+from services.inference.metrics import Metrics
 from services.inference.prediction import Encoded
 from services.inference.scheduling.batch_selection import Limits
 from services.inference.settings import MOST_TENSORRT_TEXTS, InferenceSettings
-from services.platform.metrics import Metrics
 
 Source = Literal["measured", "recorded", "constant"]
 

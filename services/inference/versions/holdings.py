@@ -15,8 +15,8 @@ import structlog
 from export.failures import ExportFailure
 from services.inference.execution.session import DeviceUnavailable
 from services.inference.loading import LoadedModel
+from services.inference.metrics import Metrics
 from services.inference.versions.routing import Lease
-from services.platform.metrics import Metrics
 
 RETRY_S = 60.0
 """A version that could not be loaded is tried again after so long, or as soon as somebody asks for it."""

@@ -15,12 +15,12 @@ from typing import Any
 import structlog
 
 from services.inference.execution.session import DeviceUnavailable
+from services.inference.metrics import Metrics, ModelInfo
 from services.inference.versions.desired import NOTHING, Desired, Following
 from services.inference.versions.holdings import Holdings, Standing, State
 from services.inference.versions.models import Models, NothingLoaded
 from services.inference.versions.routing import STABLE, Routes, Routing, routes_of
 from services.platform.failures import ModelNotFound, Precondition
-from services.platform.metrics import Metrics, ModelInfo
 
 SUSPENDED = "unloaded from this server by a client; load it to serve it again"
 

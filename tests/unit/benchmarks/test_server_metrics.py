@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from benchmarks.server_metrics import Counters, parse
-from services.platform.metrics import Metrics
+from services.inference.metrics import Metrics
 
 
 def page(metrics: Metrics) -> str:

@@ -8,8 +8,8 @@ from typing import Any, cast
 import grpc
 
 from services.inference.calls import Calls
+from services.inference.metrics import Metrics
 from services.inference.reporting import Reporting
-from services.platform.metrics import Metrics
 
 
 class Context:

@@ -14,6 +14,7 @@ from export.failures import UnknownModel
 from export.registry import Registry
 from services.inference.execution.session import DeviceUnavailable
 from services.inference.loading import LoadedModel, load
+from services.inference.metrics import Metrics
 from services.inference.pipeline import Pipeline
 from services.inference.queries import PLAIN, ClassifyQuery, ModelReference, TextInput
 from services.inference.scheduling.scheduler import Scheduler
@@ -24,7 +25,6 @@ from services.inference.versions.holdings import RETRY_S, Holdings, State
 from services.inference.versions.models import Models, NothingLoaded
 from services.inference.versions.reconciliation import Reconciler
 from services.platform.failures import ModelNotFound, Precondition
-from services.platform.metrics import Metrics
 from tests.fakes.loader import FakeLoader
 from tests.fakes.stepped import settled
 from tests.fakes.tiny_bundle import publish_tiny

@@ -11,6 +11,7 @@ import pytest
 from export.registry import Registry
 from export.serving import Target
 from services.inference.loading import load
+from services.inference.metrics import Metrics
 from services.inference.pipeline import Pipeline
 from services.inference.prediction import Prediction
 from services.inference.queries import PLAIN, ClassifyQuery, ModelReference, Options, TextInput
@@ -23,7 +24,6 @@ from services.inference.versions.holdings import Holdings
 from services.inference.versions.models import Models
 from services.inference.versions.reconciliation import Reconciler
 from services.platform.failures import InvalidInput
-from services.platform.metrics import Metrics
 from tests.fakes.stepped import Steps, settled
 from tests.fakes.tiny_bundle import publish_tiny
 

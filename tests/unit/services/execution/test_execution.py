@@ -19,9 +19,9 @@ from services.inference.execution.layout import Layout, SessionSet
 from services.inference.execution.session import DeviceUnavailable, Opener, OpenRaw
 from services.inference.execution.variant_choice import Execution, prepare, suited
 from services.inference.execution.warm_up import lengths, warm_up
+from services.inference.metrics import Metrics
 from services.inference.prediction import Encoded
 from services.inference.settings import InferenceSettings
-from services.platform.metrics import Metrics
 from tests.fakes.sessions import FakeRuntime
 from tests.fakes.tiny_bundle import publish_tiny
 
