@@ -24,12 +24,12 @@ from tests.fuzz.target import Target, Unwell
 
 EXAMPLES = 60
 OURS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
-"""Codes that say that the server broke, when a request could be parsed."""
+"""Codes that say that the server broke."""
 UNLOAD = "RepositoryModelUnload"
 
 
 class Broke(Exception):
-    """The server answered a request that it could parse as if it were broken."""
+    """The server answered as if it were broken."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Campaign:
         def act(data: bytes) -> None:
             self._last = data
             if UNLOAD not in case.path:
-                self._count(case.path, self._call(case, [data]))
+                self._judge(case, [data])
 
         self._batch(f"bytes to {case.path}", st.binary(max_size=120), act, self.examples // 4)
 
@@ -86,6 +86,9 @@ class Campaign:
     def _send(self, case: Case, messages: list[Message]) -> None:
         sent = [self._serialized(message) for message in messages]
         self._last = b"\n".join(sent)
+        self._judge(case, sent)
+
+    def _judge(self, case: Case, sent: list[bytes]) -> None:
         code = self._call(case, sent)
         self._count(case.path, code)
         if code in OURS:

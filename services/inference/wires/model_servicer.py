@@ -11,6 +11,7 @@ from bertline.models.v1 import models_pb2_grpc
 from services.inference.administration import ModelAdministration
 from services.inference.calls import Calls
 from services.inference.wires import models_wire as wire
+from services.inference.wires.registration import registration
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ModelService"].full_name
 
@@ -105,5 +106,7 @@ class ModelServicer(models_pb2_grpc.ModelServiceServicer):
 
 def register(server: grpc.aio.Server, administration: ModelAdministration, calls: Calls) -> str:
     """Adds the service to a server; returns its full name."""
-    models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(administration, calls), server)
+    models_pb2_grpc.add_ModelServiceServicer_to_server(
+        ModelServicer(administration, calls), registration(server, calls)
+    )
     return SERVICE

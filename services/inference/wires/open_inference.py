@@ -24,6 +24,7 @@ from services.inference.versions.models import Models
 from services.inference.versions.reconciliation import Reconciler
 from services.inference.wires import open_inference_answers as answers
 from services.inference.wires.open_inference_requests import deadline_of, inputs_of, outputs_of, reference_of
+from services.inference.wires.registration import registration
 from services.platform.failures import Failure, InvalidInput, ModelNotFound
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
@@ -203,5 +204,5 @@ def register(
 ) -> str:
     """Adds the service to a server; returns its full name."""
     servicer = OpenInferenceServicer(pipeline, models, reconciler, settings, calls)
-    grpc_service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    grpc_service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, registration(server, calls))
     return SERVICE

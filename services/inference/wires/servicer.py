@@ -19,6 +19,7 @@ from services.inference.tasks.tagging import tag
 from services.inference.validation import check_id
 from services.inference.wires import wire_requests as queries
 from services.inference.wires import wire_responses as responses
+from services.inference.wires.registration import registration
 from services.platform.failures import Failure
 
 SERVICE = pb.DESCRIPTOR.services_by_name["InferenceService"].full_name
@@ -92,5 +93,7 @@ def _name(request: pb.StreamClassifyRequest) -> str:
 
 def register(server: grpc.aio.Server, pipeline: Pipeline, calls: Calls) -> str:
     """Adds the service to a server; returns its full name."""
-    inference_pb2_grpc.add_InferenceServiceServicer_to_server(InferenceServicer(pipeline, calls), server)
+    inference_pb2_grpc.add_InferenceServiceServicer_to_server(
+        InferenceServicer(pipeline, calls), registration(server, calls)
+    )
     return SERVICE
