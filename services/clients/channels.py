@@ -1,4 +1,4 @@
-"""How a client's channel is set up: sizes, keepalive, TLS, balancing, and retries on UNAVAILABLE alone.
+"""How a client's channel is set up: sizes, keepalive, TLS, balancing, and retries, on UNAVAILABLE, of what may be done twice.
 
 Retries are left to gRPC itself (a service config with a retry policy, gRFC A6): it knows whether a call has left the
 process, honours the deadline over all attempts, adds jitter to the exponential backoff, and stops retrying while most
@@ -14,11 +14,22 @@ from typing import Any
 
 import grpc
 
+MODELS = "bertline.models.v1.ModelService"
+IDEMPOTENT = (
+    *("ListModels", "GetModel", "GetModelVersion", "LoadModelVersion", "UnloadModelVersion"),
+    *("SetLabel", "SetTrafficSplit", "SetShadow"),
+)
+"""Calls of the model service that may be made twice. A second rollback would go one version further back, and a second
+removal find nothing; whoever lost the answer to one has to look first."""
+
 SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {
-            "name": [{}],
+            "name": [
+                {"service": "bertline.inference.v1.InferenceService"},
+                *({"service": MODELS, "method": method} for method in IDEMPOTENT),
+            ],
             "retryPolicy": {
                 "maxAttempts": 4,
                 "initialBackoff": "0.1s",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-import grpc
 from bertline.inference.v1 import inference_pb2_grpc
 
 from services.clients.bulk import Requests, classify_all
-from services.clients.calls import CallOptions
-from services.clients.channels import ClientTls, blocking_channel
+from services.clients.channels import ClientTls
 from services.clients.classification_messages import Classified, ClassifyReply, classify_reply, classify_request
+from services.clients.connections import BlockingConnection
 from services.clients.embedding_messages import EmbedReply, VectorFormat, embed_reply, embed_request
 from services.clients.explanation_messages import ExplainReply, explain_reply, explain_request
-from services.clients.failures import failure_of
 from services.clients.messages import ItemError, Text, refuse_lone
 from services.clients.options import OffsetUnit, Options
 from services.clients.scoring_messages import ScoreReply, score_reply, score_request
@@ -23,10 +21,8 @@ from services.clients.tagging_messages import TagReply, tag_reply, tag_request
 TIMEOUT_S = 10.0
 TEXTS_PER_REQUEST = 16
 
-Reply = TypeVar("Reply")
 
-
-class InferenceClient:
+class InferenceClient(BlockingConnection):
     """Blocking client; thread-safe. Use it as a context manager.
 
     with InferenceClient("127.0.0.1:50051") as client:
@@ -44,8 +40,7 @@ class InferenceClient:
     def __init__(
         self, target: str, *, timeout_s: float = TIMEOUT_S, tls: ClientTls | None = None, correlation_id: str = ""
     ) -> None:
-        self._options = CallOptions(timeout_s, correlation_id)
-        self._channel = blocking_channel(target, tls)
+        super().__init__(target, timeout_s, tls, correlation_id)
         self._stub = inference_pb2_grpc.InferenceServiceStub(self._channel)
 
     def classify(
@@ -67,7 +62,7 @@ class InferenceClient:
         `top_k` None: all labels; those less probable than `threshold` are left out.
         """
         request = classify_request(texts, model, version, label, top_k, threshold, raw_scores, options)
-        return self._call(self._stub.Classify, request, classify_reply, timeout_s, correlation_id)
+        return classify_reply(*self._send(self._stub.Classify, request, timeout_s, correlation_id))
 
     def classify_stream(
         self,
@@ -113,7 +108,7 @@ class InferenceClient:
     ) -> EmbedReply:
         """One vector a text, of length 1 unless `raw_vectors`; the first `dimensions` elements, or all."""
         request = embed_request(texts, model, version, label, dimensions, vector_format, raw_vectors, options)
-        return self._call(self._stub.Embed, request, embed_reply, timeout_s, correlation_id)
+        return embed_reply(*self._send(self._stub.Embed, request, timeout_s, correlation_id))
 
     def score(
         self,
@@ -132,7 +127,7 @@ class InferenceClient:
     ) -> ScoreReply:
         """Candidates ranked against a query, best first; `index` says which is which. A bad query fails the call."""
         request = score_request(query, candidates, model, version, label, top_k, threshold, raw_scores, options)
-        return self._call(self._stub.Score, request, score_reply, timeout_s, correlation_id)
+        return score_reply(*self._send(self._stub.Score, request, timeout_s, correlation_id))
 
     def tag(
         self,
@@ -150,7 +145,7 @@ class InferenceClient:
     ) -> TagReply:
         """Entities in texts; by default offsets count as Python's strings do."""
         request = tag_request(texts, model, version, label, threshold, include_words, offset_unit, options)
-        return self._call(self._stub.Tag, request, tag_reply, timeout_s, correlation_id)
+        return tag_reply(*self._send(self._stub.Tag, request, timeout_s, correlation_id))
 
     def explain(
         self,
@@ -169,29 +164,4 @@ class InferenceClient:
     ) -> ExplainReply:
         """Which words of a text moved the label `target` (None: its best one; `label` chooses the model's version)."""
         request = explain_request(text, model, version, label, target, max_evaluations, top_k, offset_unit, options)
-        return self._call(self._stub.Explain, request, explain_reply, timeout_s, correlation_id)
-
-    def _call(
-        self,
-        rpc: Callable[..., Any],
-        request: object,
-        parse: Callable[[Any, str], Reply],
-        timeout_s: float | None,
-        correlation_id: str | None,
-    ) -> Reply:
-        made = self._options.for_call(timeout_s, correlation_id)
-        try:
-            response = rpc(request, timeout=made.timeout_s, metadata=made.metadata)
-        except grpc.RpcError as error:
-            raise failure_of(error, made.correlation_id) from None
-        return parse(response, made.correlation_id)
-
-    def close(self) -> None:
-        """Closes the channel; calls that still run are cancelled."""
-        self._channel.close()
-
-    def __enter__(self) -> InferenceClient:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        return explain_reply(*self._send(self._stub.Explain, request, timeout_s, correlation_id))

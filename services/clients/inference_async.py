@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from typing import Any
 
-import grpc
 from bertline.inference.v1 import inference_pb2_grpc
 
 from services.clients.bulk import Requests, classify_all_async
-from services.clients.calls import CallOptions
-from services.clients.channels import ClientTls, asyncio_channel
+from services.clients.channels import ClientTls
 from services.clients.classification_messages import Classified, ClassifyReply, classify_reply, classify_request
+from services.clients.connections import AsyncConnection
 from services.clients.embedding_messages import EmbedReply, VectorFormat, embed_reply, embed_request
 from services.clients.explanation_messages import ExplainReply, explain_reply, explain_request
-from services.clients.failures import failure_of
 from services.clients.inference import TEXTS_PER_REQUEST, TIMEOUT_S
 from services.clients.messages import ItemError, Text, refuse_lone
 from services.clients.options import OffsetUnit, Options
 from services.clients.scoring_messages import ScoreReply, score_reply, score_request
 from services.clients.tagging_messages import TagReply, tag_reply, tag_request
 
-Reply = TypeVar("Reply")
 
-
-class AsyncInferenceClient:
+class AsyncInferenceClient(AsyncConnection):
     """`InferenceClient` for asyncio, with the same calls. Make it inside a running event loop.
 
     Cancelling a call cancels its work on the server.
@@ -33,8 +29,7 @@ class AsyncInferenceClient:
     def __init__(
         self, target: str, *, timeout_s: float = TIMEOUT_S, tls: ClientTls | None = None, correlation_id: str = ""
     ) -> None:
-        self._options = CallOptions(timeout_s, correlation_id)
-        self._channel = asyncio_channel(target, tls)
+        super().__init__(target, timeout_s, tls, correlation_id)
         self._stub: inference_pb2_grpc.InferenceServiceAsyncStub = inference_pb2_grpc.InferenceServiceStub(
             self._channel
         )
@@ -55,7 +50,7 @@ class AsyncInferenceClient:
     ) -> ClassifyReply:
         """As `InferenceClient.classify`."""
         request = classify_request(texts, model, version, label, top_k, threshold, raw_scores, options)
-        return await self._call(self._stub.Classify, request, classify_reply, timeout_s, correlation_id)
+        return classify_reply(*await self._send(self._stub.Classify, request, timeout_s, correlation_id))
 
     def classify_stream(
         self,
@@ -97,7 +92,7 @@ class AsyncInferenceClient:
     ) -> EmbedReply:
         """As `InferenceClient.embed`."""
         request = embed_request(texts, model, version, label, dimensions, vector_format, raw_vectors, options)
-        return await self._call(self._stub.Embed, request, embed_reply, timeout_s, correlation_id)
+        return embed_reply(*await self._send(self._stub.Embed, request, timeout_s, correlation_id))
 
     async def score(
         self,
@@ -116,7 +111,7 @@ class AsyncInferenceClient:
     ) -> ScoreReply:
         """As `InferenceClient.score`."""
         request = score_request(query, candidates, model, version, label, top_k, threshold, raw_scores, options)
-        return await self._call(self._stub.Score, request, score_reply, timeout_s, correlation_id)
+        return score_reply(*await self._send(self._stub.Score, request, timeout_s, correlation_id))
 
     async def tag(
         self,
@@ -134,7 +129,7 @@ class AsyncInferenceClient:
     ) -> TagReply:
         """As `InferenceClient.tag`."""
         request = tag_request(texts, model, version, label, threshold, include_words, offset_unit, options)
-        return await self._call(self._stub.Tag, request, tag_reply, timeout_s, correlation_id)
+        return tag_reply(*await self._send(self._stub.Tag, request, timeout_s, correlation_id))
 
     async def explain(
         self,
@@ -153,29 +148,4 @@ class AsyncInferenceClient:
     ) -> ExplainReply:
         """As `InferenceClient.explain`."""
         request = explain_request(text, model, version, label, target, max_evaluations, top_k, offset_unit, options)
-        return await self._call(self._stub.Explain, request, explain_reply, timeout_s, correlation_id)
-
-    async def _call(
-        self,
-        rpc: Callable[..., Any],
-        request: object,
-        parse: Callable[[Any, str], Reply],
-        timeout_s: float | None,
-        correlation_id: str | None,
-    ) -> Reply:
-        made = self._options.for_call(timeout_s, correlation_id)
-        try:
-            response = await rpc(request, timeout=made.timeout_s, metadata=made.metadata)
-        except grpc.RpcError as error:
-            raise failure_of(error, made.correlation_id) from None
-        return parse(response, made.correlation_id)
-
-    async def close(self) -> None:
-        """Closes the channel; calls that still run are cancelled."""
-        await self._channel.close()
-
-    async def __aenter__(self) -> AsyncInferenceClient:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        return explain_reply(*await self._send(self._stub.Explain, request, timeout_s, correlation_id))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import grpc
 from bertline.models.v1 import models_pb2 as pb
 from bertline.models.v1 import models_pb2_grpc
 
-from services.clients.calls import CallOptions
-from services.clients.channels import ClientTls, asyncio_channel, blocking_channel
-from services.clients.failures import failure_of
+from services.clients.channels import ClientTls
+from services.clients.connections import AsyncConnection, BlockingConnection
 from services.clients.model_messages import (
     ModelStatus,
     Target,
@@ -27,7 +25,7 @@ TIMEOUT_S = 120.0
 """Loading a version takes seconds, and changes of one server wait for one another."""
 
 
-class ModelClient:
+class ModelClient(BlockingConnection):
     """Blocking client; thread-safe. Use it as a context manager.
 
     with ModelClient("127.0.0.1:50051") as client:
@@ -42,8 +40,7 @@ class ModelClient:
     def __init__(
         self, target: str, *, timeout_s: float = TIMEOUT_S, tls: ClientTls | None = None, correlation_id: str = ""
     ) -> None:
-        self._options = CallOptions(timeout_s, correlation_id)
-        self._channel = blocking_channel(target, tls)
+        super().__init__(target, timeout_s, tls, correlation_id)
         self._stub = models_pb2_grpc.ModelServiceStub(self._channel)
 
     def list_models(self) -> list[ModelStatus]:
@@ -51,7 +48,7 @@ class ModelClient:
         found: list[ModelStatus] = []
         token = ""
         while True:
-            response = self._call(self._stub.ListModels, pb.ListModelsRequest(page_token=token))
+            response, _ = self._send(self._stub.ListModels, pb.ListModelsRequest(page_token=token))
             found += models_of(response.models)
             token = response.next_page_token
             if not token:
@@ -63,7 +60,7 @@ class ModelClient:
 
     def get_version(self, name: str, *, version: int | None = None, label: str | None = None) -> VersionFacts:
         """One version, the stable one by default. Raises ValueError for both version and label."""
-        return facts_of(self._call(self._stub.GetModelVersion, version_request(name, version, label)))
+        return facts_of(self._send(self._stub.GetModelVersion, version_request(name, version, label))[0])
 
     def load(self, name: str, version: int) -> ModelStatus:
         """Loads a version although no label points at it."""
@@ -94,34 +91,16 @@ class ModelClient:
         return self._model(self._stub.SetShadow, shadow_request(name, target, percent))
 
     def _model(self, rpc: Any, request: Any) -> ModelStatus:
-        return model_of(self._call(rpc, request).model)
-
-    def _call(self, rpc: Any, request: Any) -> Any:
-        options = self._options.for_call(None, None)
-        try:
-            return rpc(request, timeout=options.timeout_s, metadata=options.metadata)
-        except grpc.RpcError as error:
-            raise failure_of(error, options.correlation_id) from None
-
-    def close(self) -> None:
-        """Closes the channel; calls that still run are cancelled."""
-        self._channel.close()
-
-    def __enter__(self) -> ModelClient:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        return model_of(self._send(rpc, request)[0].model)
 
 
-class AsyncModelClient:
+class AsyncModelClient(AsyncConnection):
     """`ModelClient` for asyncio. Make it inside a running event loop."""
 
     def __init__(
         self, target: str, *, timeout_s: float = TIMEOUT_S, tls: ClientTls | None = None, correlation_id: str = ""
     ) -> None:
-        self._options = CallOptions(timeout_s, correlation_id)
-        self._channel = asyncio_channel(target, tls)
+        super().__init__(target, timeout_s, tls, correlation_id)
         self._stub: models_pb2_grpc.ModelServiceAsyncStub = models_pb2_grpc.ModelServiceStub(self._channel)
 
     async def list_models(self) -> list[ModelStatus]:
@@ -129,7 +108,7 @@ class AsyncModelClient:
         found: list[ModelStatus] = []
         token = ""
         while True:
-            response = await self._call(self._stub.ListModels, pb.ListModelsRequest(page_token=token))
+            response, _ = await self._send(self._stub.ListModels, pb.ListModelsRequest(page_token=token))
             found += models_of(response.models)
             token = response.next_page_token
             if not token:
@@ -141,7 +120,7 @@ class AsyncModelClient:
 
     async def get_version(self, name: str, *, version: int | None = None, label: str | None = None) -> VersionFacts:
         """As `ModelClient.get_version`."""
-        return facts_of(await self._call(self._stub.GetModelVersion, version_request(name, version, label)))
+        return facts_of((await self._send(self._stub.GetModelVersion, version_request(name, version, label)))[0])
 
     async def load(self, name: str, version: int) -> ModelStatus:
         """As `ModelClient.load`."""
@@ -173,21 +152,4 @@ class AsyncModelClient:
         return await self._model(self._stub.SetShadow, shadow_request(name, target, percent))
 
     async def _model(self, rpc: Any, request: Any) -> ModelStatus:
-        return model_of((await self._call(rpc, request)).model)
-
-    async def _call(self, rpc: Any, request: Any) -> Any:
-        options = self._options.for_call(None, None)
-        try:
-            return await rpc(request, timeout=options.timeout_s, metadata=options.metadata)
-        except grpc.RpcError as error:
-            raise failure_of(error, options.correlation_id) from None
-
-    async def close(self) -> None:
-        """Closes the channel; calls that still run are cancelled."""
-        await self._channel.close()
-
-    async def __aenter__(self) -> AsyncModelClient:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        return model_of((await self._send(rpc, request))[0].model)
