@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from export.bundle import MANIFEST, entry
-from export.bundling import GOLDEN_ROWS, library_versions
+from export.assembly import GOLDEN_ROWS, assemble
+from export.bundle import entry
 from export.encoder_card import encoder_card
 from export.encoder_model import Encoder, open_encoder
 from export.encoder_proof import EncoderGate, EncoderReference, verify_encoder
 from export.encoder_texts import read_texts
-from export.failures import ExportFailure, ParityNotProven
-from export.fusion import fuse
-from export.golden import Golden, GoldenVariant, tolerance
+from export.failures import ExportFailure
 from export.graph import export_encoder_graph
-from export.host import describe_host
 from export.manifest import NAME_PATTERN, Manifest, Variant
 from export.measurement import Runner
-from export.quantization import FLOAT, QUANTIZED, Recipe, prepare_graph, quantize
+from export.quantization import Recipe
 from export.registry import Registry
 from export.reuse import published_version
-from export.rows import Row, feed, tokenize
+from export.rows import Row, tokenize
+from export.variants import Candidate, Workshop, described
 from export.verification import awkward_shapes
 from training.dataset import Example
 from training.encoders import find_encoder
@@ -81,15 +75,6 @@ class EncoderSettings(BaseModel):
             raise ExportFailure(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A variant that was made and measured; it may have failed the gate."""
-
-    variant: Variant
-    path: Path
-    golden: NDArray[np.float32]
-
-
 class EncoderExporter:
     """Makes and proves the variants of one encoder in a working folder."""
 
@@ -117,27 +102,8 @@ class EncoderExporter:
         config = self._encoder.module.config
         raw = export_encoder_graph(self._encoder.module, config, self._work / "raw.onnx")
         self._progress("exporting the graph", 1, 1)
-        fused = self._work / "fp32.onnx"
-        fuse(raw, fused, config)
-        found = [self.measure(FLOAT, fused)]
-        for recipe, path in self._quantized(raw):
-            found.append(self.measure(recipe, path))
-            if found[-1].variant.parity.passed:
-                break
-        return found
-
-    def _quantized(self, raw: Path) -> Iterator[tuple[Recipe, Path]]:
-        if not self._settings.quantize:
-            return
-        prepared = prepare_graph(raw, self._work / "prepared.onnx")
-        names = Runner(raw, self._encoder.pad).names
-        for recipe in QUANTIZED:
-            task = f"quantizing {recipe.name}"
-            self._progress(task, 0, 1)
-            feeds = [feed([row], names, self._encoder.pad) for row in self._calibration]
-            path = quantize(recipe, prepared, self._work / f"{recipe.name}.onnx", feeds)
-            self._progress(task, 1, 1)
-            yield recipe, path
+        workshop = Workshop(raw, config, self._encoder.pad, self._work, self._progress)
+        return workshop.measured(self.measure, self._calibration if self._settings.quantize else [])
 
     def measure(self, recipe: Recipe, path: Path) -> Candidate:
         """Proves and times one variant; it may fail the gate."""
@@ -149,72 +115,39 @@ class EncoderExporter:
         )
         rows = self._reference.rows
         golden = runner.logits(rows[:GOLDEN_ROWS], range(min(GOLDEN_ROWS, len(rows))), 1)
-        variant = Variant(
-            name=recipe.name,
-            file=entry(path),
-            precision=recipe.precision,
-            device=recipe.device,
-            recipe=recipe.describe(),
-            parity=proof,
-            texts_per_second=runner.texts_per_second(rows),
-        )
+        variant = described(recipe, path, proof, runner.texts_per_second(rows))
         self._progress(task, 3, 3)
-        return Candidate(variant, path, golden)
+        return Candidate(variant, path, golden, {})
 
     def bundle(self, candidates: list[Candidate], data: str, fingerprint: str) -> Path:
         """Assembles a bundle folder of the variants that passed, fastest first. Raises ParityNotProven if none did."""
-        passed = [candidate for candidate in candidates if candidate.variant.parity.passed]
-        if not passed:
-            why = "; ".join(f"{each.variant.name}: {', '.join(each.variant.parity.reasons)}" for each in candidates)
-            raise ParityNotProven(f"no variant of {self._settings.name} is as good as the checkpoint: {why}")
-        passed.sort(key=lambda candidate: -(candidate.variant.texts_per_second or 0))
-        folder = self._work / "bundle"
-        folder.mkdir()
-        for candidate in passed:
-            shutil.copy(candidate.path, folder)
-        shutil.copy(self._encoder.tokenizer, folder)
-        card = folder / "README.md"
-        card.touch()
-        (folder / "golden.json").write_text(self._golden(passed).model_dump_json() + "\n", encoding="utf-8")
-        manifest = self._manifest(folder, passed, data, fingerprint)
-        card.write_text(encoder_card(manifest, self._encoder.module.pooling), encoding="utf-8")
-        manifest = manifest.model_copy(update={"model_card": entry(card)})
-        (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        return folder
+        encoder = self._encoder
 
-    def _golden(self, passed: list[Candidate]) -> Golden:
-        rows = self._reference.rows[:GOLDEN_ROWS]
-        variants = {
-            each.variant.name: GoldenVariant(
-                tolerance=tolerance(each.variant.precision, each.golden), logits=each.golden.tolist()
+        def describe(passed: Sequence[Candidate], common: dict[str, Any]) -> Manifest:
+            return Manifest(
+                **common,
+                name=self._settings.name,
+                task="embedding",
+                labels=[],
+                width=encoder.width,
+                pair=False,
+                max_length=encoder.max_length,
+                pad_token_id=encoder.pad,
+                calibration=None,
+                metrics={},
+                encoder=self._settings.model,
+                data_fingerprint=data,
+                export_fingerprint=fingerprint,
             )
-            for each in passed
-        }
-        ids, types = [row.ids for row in rows], [row.types for row in rows]
-        return Golden(input_ids=ids, token_type_ids=types, variants=variants)
 
-    def _manifest(self, folder: Path, passed: list[Candidate], data: str, fingerprint: str) -> Manifest:
-        return Manifest(
-            name=self._settings.name,
-            version=1,
-            task="embedding",
-            labels=[],
-            width=self._encoder.width,
-            pair=False,
-            max_length=self._encoder.max_length,
-            pad_token_id=self._encoder.pad,
-            tokenizer=entry(folder / "tokenizer.json"),
-            golden=entry(folder / "golden.json"),
-            model_card=entry(folder / "README.md"),
-            variants=[each.variant for each in passed],
-            calibration=None,
-            metrics={},
-            encoder=self._settings.model,
-            data_fingerprint=data,
-            measured_on=describe_host(),
-            versions=library_versions(),
-            create_time=datetime.now(UTC).isoformat(timespec="seconds"),
-            export_fingerprint=fingerprint,
+        return assemble(
+            self._settings.name,
+            candidates,
+            encoder.tokenizer,
+            self._reference.rows[:GOLDEN_ROWS],
+            describe,
+            lambda manifest: encoder_card(manifest, encoder.module.pooling),
+            self._work / "bundle",
         )
 
 

@@ -1,0 +1,94 @@
+"""A bundle folder of the variants that passed, ready to be published."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from export.bundle import MANIFEST, entry
+from export.failures import ParityNotProven
+from export.golden import Golden, GoldenVariant, tolerance
+from export.host import describe_host
+from export.manifest import Manifest
+from export.rows import Row
+from export.variants import Candidate
+
+GOLDEN_ROWS = 6
+LIBRARIES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime-gpu", "onnxruntime", "tokenizers")
+
+Describe = Callable[[Sequence[Candidate], dict[str, Any]], Manifest]
+"""The manifest of the variants that passed; what every manifest says is given."""
+
+
+def assemble(
+    name: str,
+    candidates: Sequence[Candidate],
+    tokenizer: Path,
+    rows: Sequence[Row],
+    describe: Describe,
+    card: Callable[[Manifest], str],
+    folder: Path,
+) -> Path:
+    """Makes `folder`: variants fastest first, tokenizer, golden answers to `rows`, model card and manifest.
+
+    Raises ParityNotProven if no variant passed.
+    """
+    passed = _passed(name, candidates)
+    folder.mkdir()
+    for candidate in passed:
+        shutil.copy(candidate.path, folder)
+    shutil.copy(tokenizer, folder)
+    readme = folder / "README.md"
+    # the card is made of the manifest, which names the card
+    readme.touch()
+    (folder / "golden.json").write_text(_golden(passed, rows).model_dump_json() + "\n", encoding="utf-8")
+    manifest = describe(passed, _common(folder, passed))
+    readme.write_text(card(manifest), encoding="utf-8")
+    manifest = manifest.model_copy(update={"model_card": entry(readme)})
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def _passed(name: str, candidates: Sequence[Candidate]) -> list[Candidate]:
+    passed = [candidate for candidate in candidates if candidate.passed]
+    if not passed:
+        why = "; ".join(f"{each.variant.name}: {', '.join(each.variant.parity.reasons)}" for each in candidates)
+        raise ParityNotProven(f"no variant of {name} is as good as the checkpoint: {why}")
+    return sorted(passed, key=lambda candidate: -(candidate.variant.texts_per_second or 0))
+
+
+def _golden(passed: Sequence[Candidate], rows: Sequence[Row]) -> Golden:
+    variants = {
+        each.variant.name: GoldenVariant(
+            tolerance=tolerance(each.variant.precision, each.golden), logits=each.golden.tolist()
+        )
+        for each in passed
+    }
+    return Golden(input_ids=[row.ids for row in rows], token_type_ids=[row.types for row in rows], variants=variants)
+
+
+def _common(folder: Path, passed: Sequence[Candidate]) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "tokenizer": entry(folder / "tokenizer.json"),
+        "golden": entry(folder / "golden.json"),
+        "model_card": entry(folder / "README.md"),
+        "variants": [each.variant for each in passed],
+        "measured_on": describe_host(),
+        "versions": library_versions(),
+        "create_time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that made the bundle."""
+    found = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
