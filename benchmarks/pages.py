@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.host import Facts
+from export.records import write_atomically
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -40,16 +40,9 @@ def of_host(host: Facts) -> dict[str, str]:
 
 def write_pages(folder: Path, name: str, content: Mapping[str, Any], page: str) -> list[Path]:
     """Writes `<name>.json` and `<name>.md` (aside, synced, renamed); returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     texts = {".json": json.dumps(content, indent=2, ensure_ascii=False) + "\n", ".md": page}
     paths = []
     for suffix, text in texts.items():
-        path = folder / (name + suffix)
-        aside = folder / (name + suffix + ".partial")
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-        paths.append(path)
+        paths.append(folder / (name + suffix))
+        write_atomically(paths[-1], text)
     return paths

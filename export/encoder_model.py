@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from export.rows import Row, feed
-from training.heads import Pooling, load_encoder, mean_pool, takes_token_types
+from training.heads import Pooling, load_encoder, pooled
 
 BATCH = 32
 Feed = dict[str, NDArray[np.int64]]
@@ -29,12 +29,8 @@ class SentenceEncoder(nn.Module):
         self.config: PretrainedConfig = encoder.config
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """The mean over the real tokens, or the first token's vector."""
-        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if token_type_ids is not None and takes_token_types(self.config):
-            inputs["token_type_ids"] = token_type_ids
-        hidden: Tensor = self.encoder(**inputs).last_hidden_state
-        return mean_pool(hidden, attention_mask) if self.pooling == "mean" else hidden[:, 0]
+        """The text's vector."""
+        return pooled(self.encoder, self.pooling, input_ids, attention_mask, token_type_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +74,16 @@ def open_encoder(location: str, pooling: Pooling, max_length: int | None, work: 
     `max_length` None: as the encoder's sentence_bert_config.json says, else 256; never more than it has positions for.
     """
     from training.failures import InvalidSettings
-    from training.model_making import load_tokenizer
+    from training.model_making import load_tokenizer, position_limit
 
     tokenizer = load_tokenizer(location)
     tokenizer.save_pretrained(work / "tokenizer")
     module = SentenceEncoder(load_encoder(location), pooling).eval()
-    limit = _positions(module.config)
+    limit = position_limit(module.config)
     if max_length is not None and not 8 <= max_length <= limit:
         raise InvalidSettings(f"max_length {max_length} must be 8 to {limit}, the positions of {location}")
     length = max_length or min(limit, _trained_length(location))
     return Encoder(module, work / "tokenizer" / "tokenizer.json", length)
-
-
-def _positions(config: PretrainedConfig) -> int:
-    """Longest input; RoBERTa's tables hold two rows that no token may use."""
-    positions = int(getattr(config, "max_position_embeddings", 512))
-    return positions - 2 if config.model_type in {"roberta", "xlm-roberta", "camembert"} else positions
 
 
 def _trained_length(location: str) -> int:

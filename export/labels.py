@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
+
+from export.manifest import Contract
 
 LABELS = "labels.json"
 HISTORY = 1_000
 
 
-class LabelChange(BaseModel):
+class LabelChange(Contract):
     """One line of a label's history. `version` None: the label was removed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: str
     version: int | None
@@ -21,14 +21,12 @@ class LabelChange(BaseModel):
     time: str
 
 
-class Labels(BaseModel):
+class Labels(Contract):
     """Content of labels.json."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     schema_version: int = 1
-    labels: dict[str, int] = {}
-    history: list[LabelChange] = []
+    labels: dict[str, int] = Field(default={})
+    history: list[LabelChange] = Field(default=[])
 
     def pointed(self, label: str, version: int | None) -> Labels:
         """With the label pointing at a version, or without it; unchanged where it already is so."""

@@ -10,22 +10,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from export.manifest import NAME_PATTERN
+from export.manifest import NAME_PATTERN, Contract
 
 SERVING = "serving.json"
 SLOTS = 100
 MAX_SHARES = 10
 
 
-class Record(BaseModel):
-    """Frozen and closed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Target(Record):
+class Target(Contract):
     """A version, or whatever version a label points at."""
 
     version: int | None = Field(default=None, ge=1)
@@ -45,7 +39,7 @@ class Target(Record):
         return f"version {self.version}" if self.label is None else f"label {self.label!r}"
 
 
-class Share(Record):
+class Share(Contract):
     """A part of the traffic: slots, each of which is one percent of it."""
 
     target: Target
@@ -57,7 +51,7 @@ class Share(Record):
         return len(self.slots)
 
 
-class Shadow(Record):
+class Shadow(Contract):
     """Who is asked, too, for how many of the calls. `set_time` tells one setting from the next: counters start anew."""
 
     target: Target
@@ -65,11 +59,11 @@ class Shadow(Record):
     set_time: str
 
 
-class Serving(Record):
+class Serving(Contract):
     """Content of serving.json."""
 
     schema_version: Literal[1] = 1
-    pinned: list[int] = []
+    pinned: list[int] = Field(default=[])
     """Versions that are loaded although nothing points at them."""
     split: list[Share] = Field(default=[], max_length=MAX_SHARES)
     shadow: Shadow | None = None

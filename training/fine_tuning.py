@@ -128,7 +128,7 @@ def _prepare(settings: DataSettings, source: EncoderSource, run: RunDirectory, c
 def _max_length(
     settings: FineTuneSettings, dataset: Dataset, tokenization: Tokenization, model: SequenceClassifier
 ) -> int:
-    limit = position_limit(model)
+    limit = position_limit(model.config)
     if settings.max_length is not None:
         return min(settings.max_length, limit)
     lengths = encode(dataset.train, tokenization.tokenizer, dataset.labels, limit).lengths

@@ -42,6 +42,21 @@ def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
     return total / mask.sum(dim=1).clamp(min=1.0)
 
 
+def pooled(
+    encoder: PreTrainedModel,
+    pooling: Pooling,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    token_type_ids: Tensor | None = None,
+) -> Tensor:
+    """One vector a text, [batch, width], of int64 ids and masks [batch, sequence]: the mean, or the first token's."""
+    inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+    if token_type_ids is not None and takes_token_types(encoder.config):
+        inputs["token_type_ids"] = token_type_ids
+    hidden: Tensor = encoder(**inputs).last_hidden_state
+    return mean_pool(hidden, attention_mask) if pooling == "mean" else hidden[:, 0]
+
+
 class SequenceClassifier(nn.Module):
     """Encoder, pooling, dropout and one linear layer: logits [batch, labels]."""
 
@@ -55,17 +70,9 @@ class SequenceClassifier(nn.Module):
         nn.init.normal_(self.classifier.weight, std=0.02)
         nn.init.zeros_(self.classifier.bias)
 
-    def pooled(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """One vector a text, [batch, width]."""
-        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if token_type_ids is not None and takes_token_types(self.config):
-            inputs["token_type_ids"] = token_type_ids
-        hidden: Tensor = self.encoder(**inputs).last_hidden_state
-        return mean_pool(hidden, attention_mask) if self.settings.pooling == "mean" else hidden[:, 0]
-
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """Logits float32 [batch, labels] of int64 ids and masks [batch, sequence]."""
-        vectors = self.pooled(input_ids, attention_mask, token_type_ids)
+        vectors = pooled(self.encoder, self.settings.pooling, input_ids, attention_mask, token_type_ids)
         logits: Tensor = self.classifier(self.dropout(vectors))
         return logits
 

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
 from training.dataset import Dataset
 from training.encoders import EncoderSource
@@ -79,7 +79,7 @@ def make_model(
     return SequenceClassifier(encoder, HeadSettings(labels=labels, pooling=pooling, dropout=settings.dropout))
 
 
-def position_limit(model: SequenceClassifier) -> int:
+def position_limit(config: PretrainedConfig) -> int:
     """Longest input the encoder has positions for; RoBERTa's tables hold two rows that no token may use."""
-    positions = int(getattr(model.config, "max_position_embeddings", 512))
-    return positions - 2 if model.config.model_type in {"roberta", "xlm-roberta", "camembert"} else positions
+    positions = int(getattr(config, "max_position_embeddings", 512))
+    return positions - 2 if config.model_type in {"roberta", "xlm-roberta", "camembert"} else positions
