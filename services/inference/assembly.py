@@ -20,7 +20,7 @@ from services.inference.loading import LoadedModel, load
 from services.inference.metrics import Metrics
 from services.inference.pipeline import Pipeline
 from services.inference.reporting import Reporting
-from services.inference.scheduling.scheduler import Scheduler
+from services.inference.scheduling.scheduler import Scheduler, thread_workers
 from services.inference.settings import InferenceSettings
 from services.inference.shadowing import Shadowing
 from services.inference.versions.desired import Following
@@ -92,7 +92,7 @@ class InferenceServer:
         if settings.tls_certificate is not None and settings.tls_key is not None:
             tls = TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
         port = 0 if shared_port else server.listen(settings.host, settings.port, tls)
-        scheduler = Scheduler(settings.workers)
+        scheduler = Scheduler(settings.workers, make_worker=thread_workers(settings.worker_niceness))
         models = Models()
         pipeline = Pipeline(models, settings)
         reconciler = _reconciler(models, settings, scheduler, metrics)

@@ -57,6 +57,8 @@ class InferenceSettings(BaseSettings):
     """CPU threads for inference, of all processes together; 0: one for each core this server may use."""
     processes: int = Field(default=1, ge=1, le=256)
     """Processes that share the port and the cores; more than 1 from about 8 cores on, where one event loop is the limit."""
+    worker_niceness: int = Field(default=10, ge=0, le=19)
+    """How far computing yields to taking calls in where both want a core; 0 on a host where other programs would profit."""
     threads_per_run: int = Field(default=0, ge=0)
     """Of which each batch gets so many; 0: measured."""
     max_batch_tokens: int = Field(default=0, ge=0, json_schema_extra=_section("Batches, queue and cache"))

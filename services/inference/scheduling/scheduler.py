@@ -21,9 +21,9 @@ from services.inference.scheduling.work import Batch, Compute, Item
 from services.inference.scheduling.worker import Finished, ThreadWorker, Worker
 
 
-def thread_worker(number: int, finished: Finished) -> Worker:
-    """A worker on a thread of its own."""
-    return ThreadWorker(f"inference-{number}", finished)
+def thread_workers(niceness: int = 0) -> Callable[[int, Finished], Worker]:
+    """Makes workers on threads of their own."""
+    return lambda number, finished: ThreadWorker(f"inference-{number}", finished, niceness)
 
 
 class Scheduler:
@@ -33,8 +33,9 @@ class Scheduler:
         self,
         workers: int,
         clock: Callable[[], float] | None = None,
-        make_worker: Callable[[int, Finished], Worker] = thread_worker,
+        make_worker: Callable[[int, Finished], Worker] | None = None,
     ) -> None:
+        make_worker = make_worker or thread_workers()
         self._loop = asyncio.get_running_loop()
         # the event loop's clock, but finer: uvloop's counts milliseconds
         self.clock = clock or time.monotonic

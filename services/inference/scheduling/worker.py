@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
 import threading
 import time
@@ -26,9 +28,14 @@ Finished = Callable[[Worker, Batch], Batch | None]
 
 
 class ThreadWorker:
-    """A worker on a thread of its own."""
+    """A worker on a thread of its own.
 
-    def __init__(self, name: str, finished: Finished) -> None:
+    With `niceness` (0 to 19), the kernel lets the event loop's thread go first where both want a core: a loop that waits for
+    workers cannot take calls in, refuse them or notice that their callers are gone (decision 3).
+    """
+
+    def __init__(self, name: str, finished: Finished, niceness: int = 0) -> None:
+        self._niceness = niceness
         self._inbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._finished = finished
         threading.Thread(target=self._run, name=name, daemon=True).start()
@@ -42,6 +49,9 @@ class ThreadWorker:
         self._inbox.put(None)
 
     def _run(self) -> None:
+        if self._niceness:
+            with contextlib.suppress(OSError):  # forbidden in some sandboxes
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
         while (given := self._inbox.get()) is not None:
             batch: Batch | None = given
             given = None  # while the worker is idle, it keeps no model in memory

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import threading
 from dataclasses import replace
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from services.inference.prediction import Encoded
 from services.inference.scheduling.batch_selection import Limits, best_range
 from services.inference.scheduling.lane import Lane
-from services.inference.scheduling.scheduler import Scheduler
+from services.inference.scheduling.scheduler import Scheduler, thread_workers
 from services.platform.failures import DeadlineExceeded, Draining, Failure, InferenceFailed, Overloaded
 from tests.fakes.computation import FakeComputation, FakeObserver, encoded
 
@@ -36,6 +38,22 @@ async def test_every_row_of_a_call_comes_back_in_its_place() -> None:
     computed = await lane.submit([encoded(n, 3 + n % 7) for n in range(40)], None)
     assert [row.tolist() for row in computed.rows] == [[n, 3 + n % 7] for n in range(40)]
     await lane.close()
+
+
+async def test_workers_yield_to_the_event_loop_as_far_as_they_are_told() -> None:
+    priorities: list[int] = []
+
+    def compute(rows: list[Encoded], wide: bool) -> list[int]:
+        priorities.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return [0] * len(rows)
+
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    for niceness in (0, 7):
+        lane = Scheduler(1, make_worker=thread_workers(niceness)).lane(compute, LIMITS, FakeObserver())
+        await lane.submit([encoded(1)], None)
+        await lane.close()
+    assert priorities == [own, max(own, 7)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
 
 
 async def test_texts_that_wait_together_are_computed_together() -> None:
