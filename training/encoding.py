@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
@@ -13,17 +15,18 @@ from transformers import PreTrainedTokenizerBase
 
 from training.dataset import Example
 
+Target = int | np.int64 | NDArray[np.float32]
 MEGABATCH = 50
 """Batches are formed inside shuffled pools of this many batches: little padding, still a new order each epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedExample:
-    """Token ids of one example, unpadded, and the index of its label."""
+    """Token ids of one example, unpadded, and what is right of it: see `training.tasks.task.Truth`."""
 
     input_ids: list[int]
     token_type_ids: list[int]
-    label: int
+    target: Target
 
 
 class EncodedDataset(TorchDataset[EncodedExample]):
@@ -41,10 +44,9 @@ class EncodedDataset(TorchDataset[EncodedExample]):
 
 
 def encode(
-    examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, labels: list[str], max_length: int
+    examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, targets: Iterable[Target], max_length: int
 ) -> EncodedDataset:
-    """Tokenizes, cutting at `max_length` tokens on the right (of a pair: the longer side first)."""
-    index = {label: position for position, label in enumerate(labels)}
+    """Tokenizes, cutting at `max_length` tokens on the right (of a pair: the longer side first). One target an example."""
     pairs = [example.text_pair for example in examples]
     encoded = tokenizer(
         [example.text for example in examples],
@@ -55,8 +57,8 @@ def encode(
         return_attention_mask=False,
         return_token_type_ids=True,
     )
-    rows = zip(encoded["input_ids"], encoded["token_type_ids"], examples, strict=True)
-    return EncodedDataset([EncodedExample(ids, types, index[example.label]) for ids, types, example in rows])
+    rows = zip(encoded["input_ids"], encoded["token_type_ids"], targets, strict=True)
+    return EncodedDataset([EncodedExample(ids, types, target) for ids, types, target in rows])
 
 
 def token_counter(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[str]], list[int]]:
@@ -70,7 +72,7 @@ def token_counter(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[str]], l
 
 
 def collator(pad_token_id: int) -> Callable[[list[EncodedExample]], dict[str, Tensor]]:
-    """Pads a batch on the right to its own longest row: int64 [batch, longest]."""
+    """Pads a batch on the right to its own longest row: int64 [batch, longest]; `labels` are the targets."""
 
     def collate(rows: list[EncodedExample]) -> dict[str, Tensor]:
         longest = max(len(row.input_ids) for row in rows)
@@ -82,7 +84,7 @@ def collator(pad_token_id: int) -> Callable[[list[EncodedExample]], dict[str, Te
             ids[position, :length] = torch.tensor(row.input_ids)
             types[position, :length] = torch.tensor(row.token_type_ids)
             mask[position, :length] = 1
-        labels = torch.tensor([row.label for row in rows])
+        labels = torch.from_numpy(np.stack([np.asarray(row.target) for row in rows]))
         return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types, "labels": labels}
 
     return collate

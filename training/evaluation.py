@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from training.calibration import expected_calibration_error, softmax
+from training.calibration import expected_calibration_error, reliability, softmax
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def evaluate(
         accuracy=float((guesses == truth).mean()),
         macro_f1=float(f1[present].mean()),
         weighted_f1=float((f1 * support).sum() / support.sum()),
-        calibration_error=expected_calibration_error(softmax(logits / temperature), truth),
+        calibration_error=expected_calibration_error(reliability(softmax(logits / temperature), truth)),
         per_class=per_class,
         confusion=confusion_matrix(truth, guesses, labels=every),
     )

@@ -9,7 +9,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from training.data_settings import DataSettings
+from training.dataset import TaskName
 from training.failures import InvalidSettings
+
+SEPARATOR = "|"
+"""Between the labels of a text, unless another separator is given."""
 
 
 class FineTuneSettings(BaseModel):
@@ -18,6 +22,7 @@ class FineTuneSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: DataSettings
+    task: TaskName = "single_label_classification"
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     """Name of the run and of the model: lower case, digits, dot, underscore, hyphen."""
     model: str = "minilm"
@@ -39,8 +44,10 @@ class FineTuneSettings(BaseModel):
     max_grad_norm: float = Field(default=1.0, gt=0)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    """Of the cross-entropy where a text has one label."""
     class_weights: Literal["auto", "balanced", "none"] = "auto"
-    """balanced: inverse frequency; auto: balanced when the largest class has 10 times the rows of the smallest."""
+    """balanced: inverse frequency; auto: balanced when the largest class has 10 times the rows of the smallest. Where texts
+    can have several labels: balanced weighs the rows that have a label up to those that do not; auto does not weigh."""
     early_stopping_patience: int = Field(default=3, ge=1)
     """Epochs without a better validation score before training stops."""
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
@@ -53,6 +60,8 @@ class FineTuneSettings(BaseModel):
     def _consistent(self) -> FineTuneSettings:
         if self.warmup_ratio > 0.5:
             raise ValueError("warmup_ratio above 0.5 leaves too little training at the full rate")
+        if (self.data.label_separator is None) is (self.task == "multi_label_classification"):
+            raise ValueError("label_separator and the task multi_label_classification belong together")
         return self
 
 
@@ -63,6 +72,8 @@ def load_settings(file: Path | None, flags: dict[str, Any], data_flags: dict[str
     """
     values: dict[str, Any] = _read(file) if file is not None else {}
     data = {**values.pop("data", {}), **_given(data_flags)}
+    if {**values, **_given(flags)}.get("task") == "multi_label_classification":
+        data.setdefault("label_separator", SEPARATOR)
     if "path" not in data:
         raise InvalidSettings("no data: give --data FILE, or data.path in the configuration file")
     try:

@@ -1,6 +1,6 @@
 """The training loop: transformers' Trainer with what it lacks.
 
-Class weights, a faster head, an order of rows that survives a resume, the best epoch kept, checkpoints by the clock.
+The task's loss, a faster head, an order of rows that survives a resume, the best epoch kept, checkpoints by the clock.
 """
 
 from __future__ import annotations
@@ -25,20 +25,18 @@ EVALUATION_BATCH = 64
 
 
 class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no types here
-    """Trains a `training.heads.SequenceClassifier` whose batches carry `labels`."""
+    """Trains a `training.heads.SequenceClassifier` whose batches carry `labels`, what is right of their rows."""
 
-    def __init__(
-        self, *, class_weights: Tensor | None, label_smoothing: float, head_rate_factor: float, **options: Any
-    ) -> None:
+    def __init__(self, *, loss: nn.Module, head_rate_factor: float, **options: Any) -> None:
         super().__init__(**options)
         self.optimizer: torch.optim.Optimizer | None
-        self._loss = nn.CrossEntropyLoss(class_weights, label_smoothing=label_smoothing)
+        self._loss = loss
         self._head_rate_factor = head_rate_factor
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Cross-entropy of the batch, in float32 also under mixed precision."""
+        """The task's loss of the batch, in float32 also under mixed precision."""
         labels = inputs["labels"]
         logits = model(**{name: value for name, value in inputs.items() if name != "labels"})
         loss = self._loss.to(logits.device)(logits.float(), labels)
