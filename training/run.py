@@ -56,7 +56,7 @@ class RunRecord(BaseModel):
     """True when the model was trained on (text, text_pair)."""
     encoder: str
     """Where the encoder came from: hub id, local folder or packaged name."""
-    pooling: Literal["mean", "cls"]
+    pooling: Literal["mean", "cls", "last"]
     temperature: float
     """Logits are divided by it before softmax or sigmoid; fitted on the validation split (Guo et al. 2017)."""
     thresholds: list[float] | None = None
