@@ -92,8 +92,21 @@ def fit(
         int | None, typer.Option(help="Batches summed into one update.", show_default="1")
     ] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens a text is cut to.", show_default=False)] = None,
-    pooling: Annotated[str | None, typer.Option(help="mean or cls; the encoder decides.", show_default=False)] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="mean, cls or last; the encoder decides.", show_default=False)
+    ] = None,
     class_weights: Annotated[str | None, typer.Option(help="auto, balanced or none.", show_default="auto")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="full, frozen, bitfit or lora: which weights are trained.", show_default="full")
+    ] = None,
+    lora_rank: Annotated[int | None, typer.Option(show_default="8")] = None,
+    layer_rate_decay: Annotated[
+        float | None, typer.Option(help="Rate of a layer over that of the one above.", show_default="1")
+    ] = None,
+    loss: Annotated[str | None, typer.Option(help="cross_entropy or focal.", show_default="cross_entropy")] = None,
+    sampling: Annotated[
+        str | None, typer.Option(help="none, over, square_root or under: for unequal classes.", show_default="none")
+    ] = None,
     mixed_precision: Annotated[str | None, typer.Option(help="auto, no, fp16 or bf16.", show_default="auto")] = None,
     early_stopping_patience: Annotated[int | None, typer.Option(show_default="3")] = None,
     checkpoint_every_s: Annotated[
@@ -129,6 +142,11 @@ def fit(
         "max_length": max_length,
         "pooling": pooling,
         "class_weights": class_weights,
+        "method": method,
+        "lora_rank": lora_rank,
+        "layer_rate_decay": layer_rate_decay,
+        "loss": loss,
+        "sampling": sampling,
         "mixed_precision": mixed_precision,
         "early_stopping_patience": early_stopping_patience,
         "checkpoint_every_s": checkpoint_every_s,
@@ -149,6 +167,25 @@ def fit(
             use_threads(threads)
             record = fine_tune(settings, run, fingerprint, console)
         _show(record, run)
+
+
+@app.command("compare-methods", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def compare_methods(
+    context: typer.Context,
+    name: Annotated[str, typer.Option(help="The runs are called NAME-METHOD.")],
+    out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
+    methods: Annotated[str, typer.Option(help="Which ones, comma-separated.")] = "full,lora,bitfit,frozen",
+) -> None:
+    """Train with each method in turn, then say what each costs and gives. All other options go to `fit`."""
+    from training.failures import InvalidSettings
+    from training.method_comparison import METHODS, measure, table
+
+    with _failures():
+        wanted = [each for each in METHODS if each in methods.split(",")]
+        if unknown := set(methods.split(",")) - set(METHODS):
+            raise InvalidSettings(f"there is no method {', '.join(sorted(unknown))}; there are {', '.join(METHODS)}")
+        measured = [measure(method, name, out, context.args) for method in wanted]
+        console.print(table(measured))
 
 
 def _data_flags(

@@ -14,6 +14,7 @@ from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerBase
 
 from training.dataset import Example
+from training.sampling import EpochRows
 
 Target = int | np.int64 | NDArray[np.float32]
 MEGABATCH = 50
@@ -94,11 +95,12 @@ class LengthGroupedOrder(Sampler[int]):
     """Order of one epoch in which neighbours have similar lengths.
 
     It is a function of seed and epoch alone, never of the global random state, so that a run resumed in the middle of
-    an epoch goes on with exactly the rows that the killed one had not seen.
+    an epoch goes on with exactly the rows that the killed one had not seen. `drawn` says which rows, and how often.
     """
 
-    def __init__(self, lengths: list[int], batch_size: int, seed: int) -> None:
+    def __init__(self, lengths: list[int], batch_size: int, seed: int, drawn: EpochRows | None = None) -> None:
         self._lengths = lengths
+        self._drawn = drawn
         self._batch_size = batch_size
         self._seed = seed
         self._epoch = 0
@@ -108,11 +110,12 @@ class LengthGroupedOrder(Sampler[int]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return len(self._lengths) if self._drawn is None else len(self._drawn)
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self._seed * 100_003 + self._epoch)
-        shuffled = torch.randperm(len(self._lengths), generator=generator).tolist()
+        drawn = range(len(self._lengths)) if self._drawn is None else self._drawn.rows(self._epoch)
+        shuffled = [drawn[position] for position in torch.randperm(len(drawn), generator=generator).tolist()]
         pool = self._batch_size * MEGABATCH
         batches: list[list[int]] = []
         for start in range(0, len(shuffled), pool):

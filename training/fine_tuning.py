@@ -21,10 +21,12 @@ from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, chosen_max_length, collator, encode, token_counter
 from training.heads import SequenceClassifier
 from training.inspect_command import summarise, write_report
+from training.methods import RATES, apply_method, merge, trainable
 from training.model_making import Tokenization, load_tokenizer, make_model, make_tokenizer, position_limit
 from training.preparation import Prepared, prepare
 from training.progress import Steps, listener
 from training.run import RunDirectory, RunRecord
+from training.sampling import EpochRows
 from training.schedule import chosen_epochs, chosen_rate
 from training.settings import FineTuneSettings
 from training.tasks import Task, task_of
@@ -143,9 +145,13 @@ def _train(
     console: Console,
 ) -> dict[str, object]:
     """Trains in place and leaves the best epoch's weights in `model`; returns the settings that the data decided."""
-    steps = -(-len(encoded.train) // (settings.batch_size * settings.gradient_accumulation))
-    epochs = settings.epochs or chosen_epochs(len(encoded.train), len(dataset.labels), steps)
-    rate = settings.learning_rate or chosen_rate(model.config.hidden_size, len(encoded.train), len(dataset.labels))
+    drawn = EpochRows([example.label for example in dataset.train], settings.sampling, settings.seed)
+    steps = -(-len(drawn) // (settings.batch_size * settings.gradient_accumulation))
+    epochs = settings.epochs or chosen_epochs(len(drawn), len(dataset.labels), steps)
+    usual = chosen_rate(model.config.hidden_size, len(encoded.train), len(dataset.labels))
+    rate = settings.learning_rate or RATES[settings.method] * usual
+    apply_method(model, settings)
+    weights = trainable(model)
     precision = chosen_precision(settings.mixed_precision)
     truth = task.truth(dataset.validation, dataset.labels)
 
@@ -164,12 +170,30 @@ def _train(
             data_collator=collator(_pad(tokenization)),
             callbacks=[best, CheckpointClock(settings.checkpoint_every_s), ProgressListener(progress, best)],
             loss=task.loss(settings, dataset),
-            head_rate_factor=settings.head_rate_factor,
+            drawn=drawn,
+            settings=settings,
         )
         trainer.remove_callback(PrinterCallback)
         _train_or_resume(trainer, run, epochs, progress, console)
     best.restore(model)
-    return {"epochs": epochs, "learning_rate": rate, "mixed_precision": precision, "best_epoch": best.best_epoch}
+    merge(model, settings)
+    return {
+        "epochs": epochs,
+        "learning_rate": rate,
+        "mixed_precision": precision,
+        "best_epoch": best.best_epoch,
+        "trained_weights": weights,
+        "weights": sum(parameter.numel() for parameter in model.parameters()),
+        "epochs_run": len(best.scores),
+        "training_seconds": _seconds(trainer),
+    }
+
+
+def _seconds(trainer: ClassifierTrainer) -> float:
+    """How long the loop ran, since the last resume."""
+    return next(
+        float(entry["train_runtime"]) for entry in reversed(trainer.state.log_history) if "train_runtime" in entry
+    )
 
 
 def _train_or_resume(

@@ -13,6 +13,7 @@ from torch import nn
 
 from training.calibration import binned, fit_binary_temperature, sigmoid
 from training.dataset import Dataset, Example, Split
+from training.losses import BinaryFocalLoss
 from training.plots import plot_calibration, plot_label_scores
 from training.settings import FineTuneSettings
 from training.tasks.files import write_metrics, write_predictions
@@ -33,12 +34,11 @@ class MultiLabel:
         return _matrix(examples, labels)
 
     def loss(self, settings: FineTuneSettings, dataset: Dataset) -> nn.Module:
-        """Binary cross-entropy, mean over rows and labels."""
-        if settings.class_weights != "balanced":
-            return nn.BCEWithLogitsLoss()
-        having = _matrix(dataset.train, dataset.labels).sum(axis=0)
-        weights = np.minimum(MOST_WEIGHT, (len(dataset.train) - having) / np.maximum(1.0, having))
-        return nn.BCEWithLogitsLoss(pos_weight=torch.from_numpy(np.maximum(1.0, weights)).float())
+        """Binary cross-entropy, or focal loss; mean over rows and labels."""
+        weights = _weights(dataset) if settings.class_weights == "balanced" else None
+        if settings.loss == "focal":
+            return BinaryFocalLoss(settings.focal_gamma, weights)
+        return nn.BCEWithLogitsLoss(pos_weight=weights)
 
     def score(self, logits: Logits, truth: Truth) -> float:
         """Mean over the labels of the average precision, which needs no threshold; labels that no row has do not count."""
@@ -73,6 +73,13 @@ def _matrix(examples: Sequence[Example], labels: Sequence[str]) -> NDArray[np.fl
     for row, example in enumerate(examples):
         matrix[row, [index[label] for label in example.given]] = 1.0
     return matrix
+
+
+def _weights(dataset: Dataset) -> torch.Tensor:
+    """Of the rows that have a label: as much as those that do not, within 1..20; float32 [labels]."""
+    having = _matrix(dataset.train, dataset.labels).sum(axis=0)
+    weights = (len(dataset.train) - having) / np.maximum(1.0, having)
+    return torch.from_numpy(np.clip(weights, 1.0, MOST_WEIGHT)).float()
 
 
 def _plot(test: MultiLabelEvaluation, path: Path) -> None:

@@ -12,6 +12,7 @@ from torch import nn
 from training.calibration import fit_temperature, reliability, softmax
 from training.dataset import Dataset, Example, Split
 from training.evaluation import evaluate
+from training.losses import FocalLoss
 from training.plots import plot_calibration, plot_confusion
 from training.schedule import class_weights
 from training.settings import FineTuneSettings
@@ -30,8 +31,10 @@ class SingleLabel:
         return np.array([index[example.label] for example in examples], np.int64)
 
     def loss(self, settings: FineTuneSettings, dataset: Dataset) -> nn.Module:
-        """Cross-entropy."""
-        weights = class_weights(settings.class_weights, dataset.train, dataset.labels)
+        """Cross-entropy, or focal loss."""
+        weights = class_weights(settings.class_weights, dataset.train, dataset.labels, settings.sampling)
+        if settings.loss == "focal":
+            return FocalLoss(settings.focal_gamma, weights)
         return nn.CrossEntropyLoss(weights, label_smoothing=settings.label_smoothing)
 
     def score(self, logits: Logits, truth: Truth) -> float:
