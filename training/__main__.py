@@ -220,10 +220,18 @@ def _show(record: RunRecord, run: RunDirectory) -> None:
     for title in headlines.values():
         table.add_column(title, justify="right")
     for split, scores in record.metrics.items():
-        table.add_row(split, *(f"{100 * scores[name]:.1f} %" for name in headlines))
+        known = record.intervals if split == "test" else {}
+        table.add_row(split, *(_percent(scores[name], known.get(name)) for name in headlines))
     console.print(table)
     console.print(f"[bold]run[/] {run.root} ({record.seconds:.0f} s)  [bold]plots[/] {run.evaluation}", highlight=False)
     console.print(f"[bold]data report[/] {run.data / 'report.html'}", highlight=False)
+
+
+def _percent(value: float, interval: tuple[float, float] | None) -> str:
+    """With what the rows, being a sample, leave open."""
+    if interval is None:
+        return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f} % ({100 * interval[0]:.0f}-{100 * interval[1]:.0f})"
 
 
 class _failures:  # noqa: N801 - reads as a statement: `with _failures():`

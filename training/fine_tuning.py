@@ -91,6 +91,7 @@ def fine_tune(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: s
         temperature=judgement.temperature,
         thresholds=judgement.thresholds,
         metrics=judgement.metrics,
+        intervals=judgement.intervals,
         data_fingerprint=dataset.fingerprint,
         step_fingerprint=step_fingerprint,
         config={**settings.model_dump(), **config},

@@ -63,6 +63,8 @@ class RunRecord(BaseModel):
     """Probability from which each label applies, in the order of the labels; where texts can have several."""
     metrics: dict[str, dict[str, float]]
     """Split -> metric -> value; accuracies and F1 in [0, 1]."""
+    intervals: dict[str, tuple[float, float]] = {}
+    """Metric -> 95 % interval (bootstrap over the rows) of its value on the test split."""
     data_fingerprint: str
     step_fingerprint: str
     """SHA-256 over data, configuration and the code of the step; an equal one means that nothing must be done again."""

@@ -17,7 +17,7 @@ from training.losses import BinaryFocalLoss
 from training.plots import plot_calibration, plot_label_scores
 from training.settings import FineTuneSettings
 from training.tasks.files import write_metrics, write_predictions
-from training.tasks.multi_label_evaluation import MultiLabelEvaluation, evaluate_labels
+from training.tasks.multi_label_evaluation import MultiLabelEvaluation, evaluate_labels, uncertainty_of_labels
 from training.tasks.task import Judgement, Logits, Truth
 from training.tasks.thresholds import chosen_thresholds
 
@@ -61,10 +61,12 @@ class MultiLabel:
         errors = (metrics["test"]["calibration_error_before"], metrics["test"]["calibration_error"])
         plot_calibration(raw[Split.TEST], test.reliability, errors, AXES, folder / "calibration.png")
         _plot(test, folder / "labels.png")
-        write_metrics(folder, temperature, metrics, {"per_label": test.per_label})
+        decided = probabilities[Split.TEST] >= np.array(thresholds)
+        intervals = uncertainty_of_labels(decided, truths[Split.TEST] > 0)
+        write_metrics(folder, temperature, metrics, {"intervals": intervals, "per_label": test.per_label})
         rows = zip(dataset.test, probabilities[Split.TEST], strict=True)
         write_predictions(folder, (_line(example, row, labels, thresholds) for example, row in rows))
-        return Judgement(temperature, thresholds, metrics)
+        return Judgement(temperature, thresholds, metrics, intervals)
 
 
 def _matrix(examples: Sequence[Example], labels: Sequence[str]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_fscore_support
 
 from training.calibration import Reliability, binned, expected_calibration_error
+from training.intervals import Interval, Positions, bootstrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,25 @@ class MultiLabelEvaluation:
             "calibration_error_before": expected_calibration_error(before),
             "calibration_error": expected_calibration_error(self.reliability),
         }
+
+
+def uncertainty_of_labels(decided: NDArray[np.bool_], applies: NDArray[np.bool_]) -> dict[str, Interval]:
+    """95 % intervals of micro F1, macro F1 and exact match over the rows; both [rows, labels]."""
+    hits, said, given = decided & applies, decided, applies
+    exact = (decided == applies).all(axis=1)
+
+    def scores(positions: Positions) -> dict[str, float]:
+        right = hits[positions].sum(axis=0)
+        had = given[positions].sum(axis=0)
+        both = said[positions].sum(axis=0) + had
+        f1 = 2 * right / np.maximum(1, both)
+        return {
+            "micro_f1": float(2 * right.sum() / max(1, both.sum())),
+            "macro_f1": float(f1[had > 0].mean()) if (had > 0).any() else 0.0,
+            "exact_match": float(exact[positions].mean()),
+        }
+
+    return bootstrap(len(exact), scores)
 
 
 def evaluate_labels(

@@ -11,7 +11,7 @@ from torch import nn
 
 from training.calibration import fit_temperature, reliability, softmax
 from training.dataset import Dataset, Example, Split
-from training.evaluation import evaluate
+from training.evaluation import evaluate, uncertainty
 from training.losses import FocalLoss
 from training.plots import plot_calibration, plot_confusion
 from training.schedule import class_weights
@@ -60,10 +60,11 @@ class SingleLabel:
         errors = (raw[Split.TEST].calibration_error, test.calibration_error)
         points = (reliability(before, truth), reliability(after, truth))
         plot_calibration(*points, errors, AXES, folder / "calibration.png")
-        more = {"per_class": test.per_class, "confusion": test.confusion.tolist()}
+        intervals = uncertainty(logits[Split.TEST], truth)
+        more = {"intervals": intervals, "per_class": test.per_class, "confusion": test.confusion.tolist()}
         write_metrics(folder, temperature, metrics, more)
         write_predictions(folder, (self._line(*each, dataset) for each in zip(dataset.test, after, strict=True)))
-        return Judgement(temperature, None, metrics)
+        return Judgement(temperature, None, metrics, intervals)
 
     def _indices(self, examples: Sequence[Example], dataset: Dataset) -> NDArray[np.int64]:
         return self.truth(examples, dataset.labels).astype(np.int64, copy=False)

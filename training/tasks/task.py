@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.dataset import Dataset, Example, Split
+from training.intervals import Interval
 from training.settings import FineTuneSettings
 
 Truth = NDArray[np.int64] | NDArray[np.float32]
@@ -28,6 +29,8 @@ class Judgement:
     thresholds: list[float] | None
     metrics: dict[str, dict[str, float]]
     """Split -> metric -> value."""
+    intervals: dict[str, Interval]
+    """Metric -> 95 % interval of its value on the test rows."""
 
 
 class Task(Protocol):
