@@ -38,6 +38,10 @@ run: install ## train, export, verify, publish and serve DATA as model NAME, the
 inspect: install ## report on DATA: counts, balance, lengths, duplicates, conflicts, leaks
 	@$(BIN)/python -m training inspect '$(DATA)'
 
+.PHONY: compare-methods
+compare-methods: install ## fine-tune on DATA with each method: weights trained, memory, time, quality
+	@$(BIN)/python -m training compare-methods --name '$(NAME)' --data '$(DATA)' --model '$(MODEL)' $(FIT_OPTIONS)
+
 .PHONY: serve
 serve: install ## serve every model of REGISTRY on PORT
 	@$(BIN)/python -m services.inference --registry '$(REGISTRY)' --port $(PORT) --metrics-port $(METRICS_PORT)

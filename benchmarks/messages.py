@@ -29,8 +29,10 @@ class Answer:
 
 
 def request(model: str, *texts: Text, priority: str = "normal") -> bytes:
-    """A serialized call."""
-    asked = pb.ClassifyRequest(model=pb.ModelSelector(name=model), inputs=[_input(text) for text in texts])
+    """A serialized call, for the best label whatever its probability."""
+    asked = pb.ClassifyRequest(
+        model=pb.ModelSelector(name=model), inputs=[_input(text) for text in texts], top_k=1, threshold=0.0
+    )
     if priority != "normal":
         asked.options.priority = PRIORITIES[priority]
     return asked.SerializeToString()

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from export.encoder_command import encoder
 from export.failures import MalformedBundle
+from export.manifest import HEADLINE, Manifest
 from export.terminal import RegistryUrl, console, failures_shown
 
 if TYPE_CHECKING:
-    from export.manifest import Manifest
     from export.registry import Registry
 
 app = typer.Typer(
@@ -107,7 +107,7 @@ def list_models(registry: RegistryUrl = "models") -> None:
     from export.registry import Registry
 
     source = Registry(registry)
-    table = Table("model", "version", "labels", "encoder", "test accuracy", "made", box=None, pad_edge=False)
+    table = Table("model", "version", "labels", "encoder", "test score", "made", box=None, pad_edge=False)
     with failures_shown():
         for name in source.names():
             labels = source.labels(name)
@@ -118,9 +118,7 @@ def list_models(registry: RegistryUrl = "models") -> None:
                 except MalformedBundle as error:
                     table.add_row(name, str(version), held, f"[red]malformed[/] {escape(str(error))}")
                     continue
-                measured = manifest.metrics.get("checkpoint", {}).get("accuracy")
-                accuracy = "" if measured is None else f"{100 * measured:.1f} %"
-                table.add_row(name, str(version), held, manifest.encoder, accuracy, manifest.create_time)
+                table.add_row(name, str(version), held, manifest.encoder, _score(manifest), manifest.create_time)
     console.print(
         table if table.row_count else f"{registry} holds no models yet: publish one with `python -m export bundle`"
     )
@@ -213,6 +211,12 @@ def rollback(
         console.print(f"{name}: {label} is version {version} again")
 
 
+def _score(manifest: Manifest) -> str:
+    key, title = HEADLINE.get(manifest.task, ("", ""))
+    measured = manifest.metrics.get("checkpoint", {}).get(key)
+    return "" if measured is None else f"{100 * measured:.1f} % {title}"
+
+
 def _show_variants(manifest: Manifest) -> None:
     if manifest.task == "embedding":
         from export.encoder_card import variants_table
@@ -220,9 +224,10 @@ def _show_variants(manifest: Manifest) -> None:
         console.print(variants_table(manifest))
         return
     table = Table("variant", box=None, pad_edge=False)
-    for name in ("size", "texts/s", "same label", "validation accuracy", "test accuracy", "flips"):
+    key, title = HEADLINE[manifest.task]
+    for name in ("size", "texts/s", "same label", f"validation {title}", f"test {title}", "flips"):
         table.add_column(name, justify="right")
-    checkpoint = manifest.metrics["checkpoint"]["accuracy"]
+    checkpoint = manifest.metrics["checkpoint"][key]
     reference = manifest.variants[0].parity.reference_accuracy or 0.0
     table.add_row("PyTorch checkpoint", "", "", "", f"{100 * reference:.1f} %", f"{100 * checkpoint:.1f} %", "")
     for variant in manifest.variants:
@@ -233,7 +238,7 @@ def _show_variants(manifest: Manifest) -> None:
             f"{variant.texts_per_second:.0f}" if variant.texts_per_second else "",
             f"{100 * parity.agreement:.1f} %",
             f"{100 * (parity.accuracy or 0.0):.1f} %",
-            f"{100 * manifest.metrics[variant.name]['accuracy']:.1f} %",
+            f"{100 * manifest.metrics[variant.name][key]:.1f} %",
             f"{100 * parity.flips_with_batch_mates:.2f} %",
         )
     console.print(table)

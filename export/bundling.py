@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from export.assembly import GOLDEN_ROWS, assemble
 from export.bundle import Bundle
+from export.decisions import Decided, Decisions
 from export.graph import export_graph
 from export.manifest import Calibration, Manifest
 from export.measurement import Runner
@@ -42,7 +42,8 @@ class Exporter:
         self._tokenizer = run.checkpoint / "tokenizer.json"
         self._model = SequenceClassifier.load(run.checkpoint)
         self._pad = int(self._model.config.pad_token_id or 0)
-        self._reference, self._test, self._test_truth = self._references()
+        self._decisions = Decisions.of(record)
+        self._reference, self._test, self._test_right = self._references()
 
     def candidates(self) -> list[Candidate]:
         """float32, the first quantized recipe that passes with all that failed before it, and what is asked for for GPUs."""
@@ -62,7 +63,7 @@ class Exporter:
         order = np.random.default_rng(self._settings.seed).permutation(len(examples))
         return self._tokens([examples[i] for i in order[: self._settings.calibration_rows]])
 
-    def _references(self) -> tuple[Reference, list[Row], NDArray[np.int64]]:
+    def _references(self) -> tuple[Reference, list[Row], Decided]:
         from training.encoding import EncodedDataset, EncodedExample
         from training.trainer import predict_logits
 
@@ -72,12 +73,14 @@ class Exporter:
         logits = predict_logits(self._model, dataset, self._pad)
         shapes = awkward_shapes(rows, self._record.max_length, self._pad, self._model.config.vocab_size)
         test = list(self._run.examples(Split.TEST))
-        reference = Reference(rows, self._truth(examples), logits, reference_shapes(self._model, shapes))
-        return reference, self._tokens(test), self._truth(test)
+        decisions = self._decisions
+        known = reference_shapes(self._model, shapes)
+        reference = Reference(rows, decisions, decisions.right(examples), logits, known)
+        return reference, self._tokens(test), decisions.right(test)
 
     def measure(self, recipe: Recipe, path: Path) -> Candidate:
         """Proves and times one variant; it may fail the gate."""
-        reference, test, truth = self._reference, self._test, self._test_truth
+        reference, test, decisions = self._reference, self._test, self._decisions
         task = f"verifying {recipe.name}"
         self._progress(task, 0, 4)
         runner = Runner(path, self._pad)
@@ -85,14 +88,14 @@ class Exporter:
             runner, reference, recipe.precision, self._settings.gate, lambda done: self._progress(task, done, 4)
         )
         order = sorted(range(len(test)), key=lambda i: len(test[i].ids))
-        accuracy = float((runner.logits(test, order, 8).argmax(axis=1) == truth).mean())
+        score = decisions.score(decisions.made(runner.logits(test, order, 8)), self._test_right)
         self._progress(task, 3, 4)
         golden = np.concatenate(
             [runner.run(feed([row], runner.names, self._pad)) for row in reference.rows[:GOLDEN_ROWS]]
         )
         speed = runner.texts_per_second(reference.rows) if recipe.device in {"any", "cpu"} else None
         self._progress(task, 4, 4)
-        return Candidate(described(recipe, path, proof, speed), path, golden, {"accuracy": accuracy})
+        return Candidate(described(recipe, path, proof, speed), path, golden, {decisions.metric: score})
 
     def bundle(self, candidates: list[Candidate], fingerprint: str) -> Path:
         """Assembles a bundle folder of the variants that passed, fastest first. Raises ParityNotProven if none did."""
@@ -105,6 +108,7 @@ class Exporter:
                 name=record.name,
                 task=record.task,
                 labels=record.labels,
+                thresholds=record.thresholds,
                 pair=record.pair,
                 max_length=record.max_length,
                 pad_token_id=self._pad,
@@ -131,10 +135,6 @@ class Exporter:
 
     def _tokens(self, examples: list[Example]) -> list[Row]:
         return tokenize(examples, self._tokenizer, self._record.max_length)
-
-    def _truth(self, examples: list[Example]) -> NDArray[np.int64]:
-        index = {label: position for position, label in enumerate(self._record.labels)}
-        return np.array([index[example.label] for example in examples], np.int64)
 
 
 def export_run(

@@ -22,16 +22,32 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-Task = Literal["single_label_classification", "embedding", "pair_scoring", "token_classification"]
+Task = Literal[
+    "single_label_classification", "multi_label_classification", "embedding", "pair_scoring", "token_classification"
+]
 """What a model does, and what its graph's output is:
 
 single_label_classification    logits     float32 [batch, labels]
+multi_label_classification     logits     float32 [batch, labels]; each label's probability is its sigmoid
 embedding                      embedding  float32 [batch, width], pooled, not normalised
 pair_scoring                   logits     float32 [batch, 1], of (query, candidate); relevance is their sigmoid
 token_classification           logits     float32 [batch, sequence, labels]
 """
 
-LEAST_LABELS = {"single_label_classification": 2, "embedding": 0, "pair_scoring": 0, "token_classification": 1}
+LEAST_LABELS = {
+    "single_label_classification": 2,
+    "multi_label_classification": 2,
+    "embedding": 0,
+    "pair_scoring": 0,
+    "token_classification": 1,
+}
+
+
+HEADLINE = {
+    "single_label_classification": ("accuracy", "accuracy"),
+    "multi_label_classification": ("micro_f1", "micro F1"),
+}
+"""The metric that a task's models are judged by: its name in the manifest, and for people."""
 
 
 class Contract(BaseModel):
@@ -56,15 +72,17 @@ class ParityProof(Contract):
     max_logit_difference: float
     mean_logit_difference: float
     agreement: float = Field(ge=0, le=1)
-    """Rows with the same best label as the checkpoint; of embeddings, with the same nearest neighbour among the rows."""
+    """Rows with the same best label as the checkpoint; with several labels a row, decisions (row and label) that are the
+    same; of embeddings, rows with the same nearest neighbour among them."""
     reference_accuracy: float | None = Field(default=None, ge=0, le=1)
     accuracy: float | None = Field(default=None, ge=0, le=1)
-    """Both None where there are no labels to be right about."""
+    """With several labels a row, micro F1. Both None where there are no labels to be right about."""
     mean_cosine: float | None = None
     min_cosine: float | None = None
     """Between the vectors of the variant and of the checkpoint, over the rows; embedding alone has them."""
     flips_with_batch_mates: float = Field(ge=0, le=1)
-    """Rows whose label, or nearest neighbour, changes between being alone and being in a shuffled batch."""
+    """Rows whose label, one of whose labels, or whose nearest neighbour changes between being alone and being in a shuffled
+    batch."""
     shapes_checked: list[str]
     """Such as "right padding", "mask with holes", "length 1", "length 256"."""
     passed: bool
@@ -104,7 +122,7 @@ class Host(Contract):
 
 
 class Calibration(Contract):
-    """Temperature scaling (Guo et al. 2017): probabilities = softmax(logits / temperature)."""
+    """Temperature scaling (Guo et al. 2017): probabilities = softmax(logits / temperature), or their sigmoid."""
 
     temperature: float = Field(gt=0)
     error_before: float = Field(ge=0, le=1)
@@ -121,6 +139,8 @@ class Manifest(Contract):
     task: Task
     labels: list[str]
     """Output order of the logits; empty for embedding and pair scoring. BIO labels for token classification."""
+    thresholds: list[Annotated[float, Field(gt=0, lt=1)]] | None = None
+    """Probability from which each label applies, in the order of the labels; multi-label classification alone has them."""
     width: int | None = Field(default=None, ge=1)
     """Elements of a vector; embedding alone has one."""
     pair: bool
@@ -150,6 +170,12 @@ class Manifest(Contract):
             raise ValueError(f"{self.task} needs at least {LEAST_LABELS[self.task]} labels")
         if (self.width is None) is (self.task == "embedding"):
             raise ValueError("width is the number of a vector's elements: embedding needs it, nothing else has it")
+        if (self.thresholds is None) is (self.task == "multi_label_classification"):
+            raise ValueError(
+                "thresholds say when a label applies: multi-label classification needs them, nothing else has them"
+            )
+        if self.thresholds is not None and len(self.thresholds) != len(self.labels):
+            raise ValueError(f"{len(self.thresholds)} thresholds for {len(self.labels)} labels")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must be unique")
         names = [variant.name for variant in self.variants]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from export.manifest import Manifest
+from export.manifest import HEADLINE, Manifest
 
 
 def model_card(manifest: Manifest, run_metrics: dict[str, dict[str, float]]) -> str:
@@ -14,17 +14,17 @@ def model_card(manifest: Manifest, run_metrics: dict[str, dict[str, float]]) -> 
     sets = ", ".join(manifest.measured_on.instruction_sets) or "none recorded"
     return f"""# {manifest.name}, version {manifest.version}
 
-A classifier of {"pairs of texts" if manifest.pair else "texts"} with {len(manifest.labels)} labels: {labels}.
+A classifier of {"pairs of texts" if manifest.pair else "texts"} with {len(manifest.labels)} labels: {labels}.{_several(manifest)}
 
 - Encoder: `{manifest.encoder}`, fine-tuned; reads at most {manifest.max_length} tokens.
-- Test split: accuracy {checkpoint["accuracy"]:.3f}, macro F1 {checkpoint["macro_f1"]:.3f}.
+- Test split: {_scores(manifest, checkpoint)}.
 {_calibration(manifest)}
 ## Variants
 
 Compared with the PyTorch checkpoint on {manifest.variants[0].parity.rows} validation rows. "Flips" are labels that change when
 the same text is computed in other company.
 
-| variant | size | texts/s | same label | accuracy | flips |
+| variant | size | texts/s | same label | {HEADLINE[manifest.task][1]} | flips |
 |---|---|---|---|---|---|
 {rows}
 
@@ -32,7 +32,7 @@ Measured on {manifest.measured_on.processor} ({sets}), one thread, sorted batche
 
 ## Limits
 
-The labels are those of the training data; a text about something else gets one of them all the same. Scores hold for texts like
+The labels are those of the training data; {_limit(manifest)} Scores hold for texts like
 the training rows.
 
 ## Origin
@@ -40,6 +40,25 @@ the training rows.
 - Training data fingerprint: `{manifest.data_fingerprint}`
 - Made {manifest.create_time} with {libraries}
 """
+
+
+def _several(manifest: Manifest) -> str:
+    if manifest.thresholds is None:
+        return ""
+    pairs = zip(manifest.labels, manifest.thresholds, strict=True)
+    stated = ", ".join(f"`{label}` {threshold:.2f}" for label, threshold in pairs)
+    return f"\nA text has any number of them, or none: those whose probability reaches their threshold ({stated})."
+
+
+def _scores(manifest: Manifest, scores: dict[str, float]) -> str:
+    shown = (HEADLINE[manifest.task], ("macro_f1", "macro F1"))
+    return ", ".join(f"{title} {scores[key]:.3f}" for key, title in shown)
+
+
+def _limit(manifest: Manifest) -> str:
+    if manifest.thresholds is None:
+        return "a text about something else gets one of them all the same."
+    return "a text about something else should get none of them, but may."
 
 
 def _calibration(manifest: Manifest) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from export.decisions import Decided, Decisions, agreement, flips
 from export.manifest import ParityProof
 from export.measurement import Runner
 from export.rows import Row, feed
@@ -23,7 +24,8 @@ class Reference:
     """What the checkpoint says: logits float32 [rows, labels] of the validation rows, and of awkward shapes."""
 
     rows: list[Row]
-    truth: NDArray[np.int64]
+    decisions: Decisions
+    right: Decided
     logits: NDArray[np.float32]
     shapes: dict[str, tuple[dict[str, NDArray[np.int64]], NDArray[np.float32]]]
 
@@ -76,7 +78,8 @@ def verify(
     shuffled = runner.logits(reference.rows, np.random.default_rng(0).permutation(count).tolist(), BATCH)
     tick(2)
     difference = np.abs(alone - reference.logits)
-    best, checkpoint_best = alone.argmax(axis=1), reference.logits.argmax(axis=1)
+    decisions = reference.decisions
+    made, of_checkpoint = decisions.made(alone), decisions.made(reference.logits)
     shape_difference = {
         name: float(np.abs(runner.run(batch) - expected).max()) for name, (batch, expected) in reference.shapes.items()
     }
@@ -84,10 +87,10 @@ def verify(
         rows=count,
         max_logit_difference=max(float(difference.max()), *shape_difference.values()),
         mean_logit_difference=float(difference.mean()),
-        agreement=float((best == checkpoint_best).mean()),
-        reference_accuracy=float((checkpoint_best == reference.truth).mean()),
-        accuracy=float((best == reference.truth).mean()),
-        flips_with_batch_mates=float((best != shuffled.argmax(axis=1)).mean()),
+        agreement=agreement(made, of_checkpoint),
+        reference_accuracy=decisions.score(of_checkpoint, reference.right),
+        accuracy=decisions.score(made, reference.right),
+        flips_with_batch_mates=flips(made, decisions.made(shuffled)),
         shapes_checked=list(reference.shapes),
         passed=True,
         reasons=[],

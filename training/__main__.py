@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from training.failures import TrainingFailure
-from training.run import RunDirectory, RunRecord
+from training.run import HEADLINES, RunDirectory, RunRecord
 
 app = typer.Typer(
     help="Fine-tune a text classifier on labelled text: look at the data first, then fit.",
@@ -26,6 +26,12 @@ console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 
 Column = Annotated[
     str | None, typer.Option(help="Column name; found by itself when it has a usual name.", show_default=False)
+]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        help="Between the labels of one text in the label column.", show_default="| for several labels a text"
+    ),
 ]
 Encoding = Annotated[str | None, typer.Option(help="Encoding of text files; found by itself.", show_default=False)]
 Extra = Annotated[Path | None, typer.Option(help="A file of its own for this split.", show_default=False)]
@@ -40,6 +46,7 @@ def inspect(
     text: Column = None,
     text_pair: Column = None,
     label: Column = None,
+    label_separator: Separator = None,
     split: Column = None,
     encoding: Encoding = None,
     validation: Extra = None,
@@ -54,7 +61,9 @@ def inspect(
     from training.model_making import load_tokenizer
 
     _quiet()
-    values = _data_flags(data, text, text_pair, label, split, encoding, validation, test, drop_rare_classes)
+    values = _data_flags(
+        data, text, text_pair, label, label_separator, split, encoding, validation, test, drop_rare_classes
+    )
     settings = DataSettings.model_validate({name: value for name, value in values.items() if value is not None})
     with _failures():
         run_inspection(settings, out, console, token_counter(load_tokenizer(find_encoder(model).location)))
@@ -66,6 +75,13 @@ def fit(
         str | None, typer.Option(help="csv, tsv, jsonl or parquet file, folder of splits, or hub id.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run and the model.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="single_label_classification, or multi_label_classification where texts can have several labels or none.",
+            show_default="single_label_classification",
+        ),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="`minilm` (packaged), a hub id, or a folder.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML or JSON with any of the settings; flags win.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
@@ -76,8 +92,21 @@ def fit(
         int | None, typer.Option(help="Batches summed into one update.", show_default="1")
     ] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens a text is cut to.", show_default=False)] = None,
-    pooling: Annotated[str | None, typer.Option(help="mean or cls; the encoder decides.", show_default=False)] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="mean, cls or last; the encoder decides.", show_default=False)
+    ] = None,
     class_weights: Annotated[str | None, typer.Option(help="auto, balanced or none.", show_default="auto")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="full, frozen, bitfit or lora: which weights are trained.", show_default="full")
+    ] = None,
+    lora_rank: Annotated[int | None, typer.Option(show_default="8")] = None,
+    layer_rate_decay: Annotated[
+        float | None, typer.Option(help="Rate of a layer over that of the one above.", show_default="1")
+    ] = None,
+    loss: Annotated[str | None, typer.Option(help="cross_entropy or focal.", show_default="cross_entropy")] = None,
+    sampling: Annotated[
+        str | None, typer.Option(help="none, over, square_root or under: for unequal classes.", show_default="none")
+    ] = None,
     mixed_precision: Annotated[str | None, typer.Option(help="auto, no, fp16 or bf16.", show_default="auto")] = None,
     early_stopping_patience: Annotated[int | None, typer.Option(show_default="3")] = None,
     checkpoint_every_s: Annotated[
@@ -88,6 +117,7 @@ def fit(
     text: Column = None,
     text_pair: Column = None,
     label: Column = None,
+    label_separator: Separator = None,
     split: Column = None,
     encoding: Encoding = None,
     validation: Extra = None,
@@ -98,9 +128,12 @@ def fit(
     from training.settings import load_settings
 
     _quiet()
-    data_flags = _data_flags(data, text, text_pair, label, split, encoding, validation, test, drop_rare_classes)
+    data_flags = _data_flags(
+        data, text, text_pair, label, label_separator, split, encoding, validation, test, drop_rare_classes
+    )
     flags = {
         "name": name,
+        "task": task,
         "model": model,
         "epochs": epochs,
         "learning_rate": learning_rate,
@@ -109,6 +142,11 @@ def fit(
         "max_length": max_length,
         "pooling": pooling,
         "class_weights": class_weights,
+        "method": method,
+        "lora_rank": lora_rank,
+        "layer_rate_decay": layer_rate_decay,
+        "loss": loss,
+        "sampling": sampling,
         "mixed_precision": mixed_precision,
         "early_stopping_patience": early_stopping_patience,
         "checkpoint_every_s": checkpoint_every_s,
@@ -131,11 +169,31 @@ def fit(
         _show(record, run)
 
 
+@app.command("compare-methods", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def compare_methods(
+    context: typer.Context,
+    name: Annotated[str, typer.Option(help="The runs are called NAME-METHOD.")],
+    out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
+    methods: Annotated[str, typer.Option(help="Which ones, comma-separated.")] = "full,lora,bitfit,frozen",
+) -> None:
+    """Train with each method in turn, then say what each costs and gives. All other options go to `fit`."""
+    from training.failures import InvalidSettings
+    from training.method_comparison import METHODS, measure, table
+
+    with _failures():
+        wanted = [each for each in METHODS if each in methods.split(",")]
+        if unknown := set(methods.split(",")) - set(METHODS):
+            raise InvalidSettings(f"there is no method {', '.join(sorted(unknown))}; there are {', '.join(METHODS)}")
+        measured = [measure(method, name, out, context.args) for method in wanted]
+        console.print(table(measured))
+
+
 def _data_flags(
     path: str | None,
     text: str | None,
     text_pair: str | None,
     label: str | None,
+    label_separator: str | None,
     split: str | None,
     encoding: str | None,
     validation: Path | None,
@@ -147,6 +205,7 @@ def _data_flags(
         "text": text,
         "text_pair": text_pair,
         "label": label,
+        "label_separator": label_separator,
         "split": split,
         "encoding": encoding,
         "validation_path": str(validation) if validation else None,
@@ -156,15 +215,23 @@ def _data_flags(
 
 
 def _show(record: RunRecord, run: RunDirectory) -> None:
+    headlines = HEADLINES[record.task]
     table = Table("split", box=None, pad_edge=False)
-    for name in ("accuracy", "macro F1", "weighted F1", "calibration error before", "after"):
-        table.add_column(name, justify="right")
+    for title in headlines.values():
+        table.add_column(title, justify="right")
     for split, scores in record.metrics.items():
-        names = ("accuracy", "macro_f1", "weighted_f1", "calibration_error_before", "calibration_error")
-        table.add_row(split, *(f"{100 * scores[name]:.1f} %" for name in names))
+        known = record.intervals if split == "test" else {}
+        table.add_row(split, *(_percent(scores[name], known.get(name)) for name in headlines))
     console.print(table)
     console.print(f"[bold]run[/] {run.root} ({record.seconds:.0f} s)  [bold]plots[/] {run.evaluation}", highlight=False)
     console.print(f"[bold]data report[/] {run.data / 'report.html'}", highlight=False)
+
+
+def _percent(value: float, interval: tuple[float, float] | None) -> str:
+    """With what the rows, being a sample, leave open."""
+    if interval is None:
+        return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f} % ({100 * interval[0]:.0f}-{100 * interval[1]:.0f})"
 
 
 class _failures:  # noqa: N801 - reads as a statement: `with _failures():`

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import expit
 
 BINS = 15
 RANGE = (0.05, 20.0)
@@ -17,6 +20,12 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return normalised
 
 
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The logistic function of each logit; no finite input overflows."""
+    values: NDArray[np.float64] = expit(logits.astype(np.float64))
+    return values
+
+
 def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
     """The temperature in 0.05..20 that minimises the negative log-likelihood of the rows."""
 
@@ -26,21 +35,41 @@ def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> fl
         log_sum = np.log(np.exp(scaled).sum(axis=1))
         return float((log_sum - scaled[np.arange(len(truth)), truth]).mean())
 
+    return _minimum(loss)
+
+
+def fit_binary_temperature(logits: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
+    """The same where each label is a question of its own: truth is 0 or 1, [rows, labels]."""
+    signed = np.where(truth > 0, -1.0, 1.0) * logits.astype(np.float64)
+
+    def loss(log_temperature: float) -> float:
+        return float(np.logaddexp(0.0, signed / np.exp(log_temperature)).mean())
+
+    return _minimum(loss)
+
+
+def _minimum(loss: Callable[[float], float]) -> float:
     found = minimize_scalar(loss, bounds=tuple(np.log(RANGE)), method="bounded")
     return float(np.exp(found.x))
 
 
-def expected_calibration_error(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
-    """Mean distance between confidence and accuracy over 15 equal-width bins, weighted by rows, in [0, 1]."""
-    return float(
-        sum(share * abs(confidence - accuracy) for confidence, accuracy, share in reliability(probabilities, truth))
-    )
+Reliability = list[tuple[float, float, float]]
+"""(mean confidence, share that was right, share of all) of each bin that has any."""
 
 
-def reliability(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> list[tuple[float, float, float]]:
-    """(mean confidence, accuracy, share of rows) of each bin that has rows."""
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == truth
+def expected_calibration_error(bins: Reliability) -> float:
+    """Mean distance between confidence and what was right, weighted by the bins' sizes, in [0, 1]."""
+    return float(sum(share * abs(confidence - right) for confidence, right, share in bins))
+
+
+def reliability(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> Reliability:
+    """How often the best label is right, by its probability; [rows, labels] and indices [rows]."""
+    return binned(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth)
+
+
+def binned(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Reliability:
+    """Over 15 bins of equal width; both [anything]."""
+    confidence, correct = confidence.ravel(), correct.ravel()
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     return [
         (float(confidence[bins == b].mean()), float(correct[bins == b].mean()), float((bins == b).mean()))

@@ -24,6 +24,9 @@ class DataSettings(BaseModel):
     """Column of the second text of a pair; None: only names that come in pairs (premise/hypothesis, ...)."""
     label: str | None = None
     """Column of the label; None: found by name, then by shape."""
+    label_separator: str | None = Field(default=None, min_length=1, max_length=8)
+    """Texts can have several labels, which this separates in their column; an empty one means that none applies. None: each
+    text has one label."""
     split: str | None = None
     """Column that says train, validation or test; None: a column named `split`, if there is one."""
     encoding: str | None = None

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
+
+TaskName = Literal["single_label_classification", "multi_label_classification"]
+"""What is learned of a text: the one label that it has, or which of the labels apply to it, which may be none."""
 
 
 class Split(StrEnum):
@@ -18,6 +22,7 @@ class Split(StrEnum):
 class Example:
     """One labelled text, or pair of texts, and where it stood in its source.
 
+    `label` is the one label; where texts can have several, `labels` holds them, sorted, and `label` all of them as one word.
     `row` is the 1-based line of the record in its file, so that every message can point at it.
     `extra` holds the remaining columns; reports may slice by them, training ignores them.
     """
@@ -29,6 +34,12 @@ class Example:
     source: str = ""
     row: int = 0
     extra: dict[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] | None = None
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The labels of the text."""
+        return (self.label,) if self.labels is None else self.labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,8 +161,9 @@ def label_variants(examples: Iterable[Example]) -> list[list[str]]:
     """Label names that differ only in case, width or punctuation, and probably mean the same."""
     spellings: dict[str, set[str]] = defaultdict(set)
     for example in examples:
-        folded = unicodedata.normalize("NFKC", example.label).casefold()
-        spellings["".join(filter(str.isalnum, folded)) or folded].add(example.label)
+        for label in example.given:
+            folded = unicodedata.normalize("NFKC", label).casefold()
+            spellings["".join(filter(str.isalnum, folded)) or folded].add(label)
     return sorted(sorted(names) for names in spellings.values() if len(names) > 1)
 
 

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerBase
 
 from training.dataset import Example
+from training.sampling import EpochRows
 
+Target = int | np.int64 | NDArray[np.float32]
 MEGABATCH = 50
 """Batches are formed inside shuffled pools of this many batches: little padding, still a new order each epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedExample:
-    """Token ids of one example, unpadded, and the index of its label."""
+    """Token ids of one example, unpadded, and what is right of it: see `training.tasks.task.Truth`."""
 
     input_ids: list[int]
     token_type_ids: list[int]
-    label: int
+    target: Target
 
 
 class EncodedDataset(TorchDataset[EncodedExample]):
@@ -41,10 +45,9 @@ class EncodedDataset(TorchDataset[EncodedExample]):
 
 
 def encode(
-    examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, labels: list[str], max_length: int
+    examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, targets: Iterable[Target], max_length: int
 ) -> EncodedDataset:
-    """Tokenizes, cutting at `max_length` tokens on the right (of a pair: the longer side first)."""
-    index = {label: position for position, label in enumerate(labels)}
+    """Tokenizes, cutting at `max_length` tokens on the right (of a pair: the longer side first). One target an example."""
     pairs = [example.text_pair for example in examples]
     encoded = tokenizer(
         [example.text for example in examples],
@@ -55,8 +58,8 @@ def encode(
         return_attention_mask=False,
         return_token_type_ids=True,
     )
-    rows = zip(encoded["input_ids"], encoded["token_type_ids"], examples, strict=True)
-    return EncodedDataset([EncodedExample(ids, types, index[example.label]) for ids, types, example in rows])
+    rows = zip(encoded["input_ids"], encoded["token_type_ids"], targets, strict=True)
+    return EncodedDataset([EncodedExample(ids, types, target) for ids, types, target in rows])
 
 
 def token_counter(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[str]], list[int]]:
@@ -70,7 +73,7 @@ def token_counter(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[str]], l
 
 
 def collator(pad_token_id: int) -> Callable[[list[EncodedExample]], dict[str, Tensor]]:
-    """Pads a batch on the right to its own longest row: int64 [batch, longest]."""
+    """Pads a batch on the right to its own longest row: int64 [batch, longest]; `labels` are the targets."""
 
     def collate(rows: list[EncodedExample]) -> dict[str, Tensor]:
         longest = max(len(row.input_ids) for row in rows)
@@ -82,7 +85,7 @@ def collator(pad_token_id: int) -> Callable[[list[EncodedExample]], dict[str, Te
             ids[position, :length] = torch.tensor(row.input_ids)
             types[position, :length] = torch.tensor(row.token_type_ids)
             mask[position, :length] = 1
-        labels = torch.tensor([row.label for row in rows])
+        labels = torch.from_numpy(np.stack([np.asarray(row.target) for row in rows]))
         return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types, "labels": labels}
 
     return collate
@@ -92,11 +95,12 @@ class LengthGroupedOrder(Sampler[int]):
     """Order of one epoch in which neighbours have similar lengths.
 
     It is a function of seed and epoch alone, never of the global random state, so that a run resumed in the middle of
-    an epoch goes on with exactly the rows that the killed one had not seen.
+    an epoch goes on with exactly the rows that the killed one had not seen. `drawn` says which rows, and how often.
     """
 
-    def __init__(self, lengths: list[int], batch_size: int, seed: int) -> None:
+    def __init__(self, lengths: list[int], batch_size: int, seed: int, drawn: EpochRows | None = None) -> None:
         self._lengths = lengths
+        self._drawn = drawn
         self._batch_size = batch_size
         self._seed = seed
         self._epoch = 0
@@ -106,11 +110,12 @@ class LengthGroupedOrder(Sampler[int]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return len(self._lengths) if self._drawn is None else len(self._drawn)
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self._seed * 100_003 + self._epoch)
-        shuffled = torch.randperm(len(self._lengths), generator=generator).tolist()
+        drawn = range(len(self._lengths)) if self._drawn is None else self._drawn.rows(self._epoch)
+        shuffled = [drawn[position] for position in torch.randperm(len(drawn), generator=generator).tolist()]
         pool = self._batch_size * MEGABATCH
         batches: list[list[int]] = []
         for start in range(0, len(shuffled), pool):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from dataclasses import dataclass
@@ -10,29 +9,27 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from torch import nn
 from transformers import PrinterCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from training.calibration import fit_temperature, softmax
 from training.data_settings import DataSettings
 from training.dataset import Dataset, Split
 from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, chosen_max_length, collator, encode, token_counter
-from training.evaluation import Evaluation, evaluate
 from training.heads import SequenceClassifier
 from training.inspect_command import summarise, write_report
+from training.methods import RATES, apply_method, merge, trainable
 from training.model_making import Tokenization, load_tokenizer, make_model, make_tokenizer, position_limit
-from training.plots import plot_calibration, plot_confusion
 from training.preparation import Prepared, prepare
 from training.progress import Steps, listener
 from training.run import RunDirectory, RunRecord
-from training.schedule import chosen_epochs, chosen_rate, class_weights
+from training.sampling import EpochRows
+from training.schedule import chosen_epochs, chosen_rate
 from training.settings import FineTuneSettings
+from training.tasks import Task, task_of
 from training.trainer import (
     BestEpoch,
     CheckpointClock,
@@ -62,7 +59,7 @@ def fine_tune(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: s
     set_seed(settings.seed)
     source = find_encoder(settings.model)
     prepared = _prepare(settings.data, source, run, console)
-    dataset = prepared.dataset
+    dataset, task = prepared.dataset, task_of(settings.task)
     tokenization = make_tokenizer(source, dataset, settings, run.root / "tokenizer")
     if tokenization.added:
         console.print(f"vocabulary extended by {tokenization.added:,} characters that {settings.model} does not know")
@@ -71,27 +68,30 @@ def fine_tune(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: s
     max_length = _max_length(settings, dataset, tokenization, model)
     encoded = Encoded(
         *(
-            encode(rows, tokenization.tokenizer, dataset.labels, max_length)
+            encode(rows, tokenization.tokenizer, task.truth(rows, dataset.labels), max_length)
             for rows in (dataset.train, dataset.validation, dataset.test)
         )
     )
-    config = _train(settings, dataset, encoded, model, tokenization, run, console)
+    config = _train(settings, task, dataset, encoded, model, tokenization, run, console)
     logits = {
         Split.VALIDATION: predict_logits(model, encoded.validation, _pad(tokenization)),
         Split.TEST: predict_logits(model, encoded.test, _pad(tokenization)),
     }
-    temperature = fit_temperature(logits[Split.VALIDATION], _truth(encoded.validation))
-    metrics = _evaluate(run, dataset, encoded, logits, temperature)
+    run.evaluation.mkdir(parents=True, exist_ok=True)
+    judgement = task.judge(logits, dataset, run.evaluation)
     _save_checkpoint(model, tokenization, run)
     record = RunRecord(
         name=settings.name,
+        task=settings.task,
         labels=dataset.labels,
         max_length=max_length,
         pair=prepared.pair,
         encoder=settings.model,
         pooling=model.settings.pooling,
-        temperature=temperature,
-        metrics=metrics,
+        temperature=judgement.temperature,
+        thresholds=judgement.thresholds,
+        metrics=judgement.metrics,
+        intervals=judgement.intervals,
         data_fingerprint=dataset.fingerprint,
         step_fingerprint=step_fingerprint,
         config={**settings.model_dump(), **config},
@@ -131,12 +131,13 @@ def _max_length(
     limit = position_limit(model.config)
     if settings.max_length is not None:
         return min(settings.max_length, limit)
-    lengths = encode(dataset.train, tokenization.tokenizer, dataset.labels, limit).lengths
+    lengths = encode(dataset.train, tokenization.tokenizer, [0] * len(dataset.train), limit).lengths
     return chosen_max_length(lengths, limit)
 
 
 def _train(
     settings: FineTuneSettings,
+    task: Task,
     dataset: Dataset,
     encoded: Encoded,
     model: SequenceClassifier,
@@ -145,17 +146,21 @@ def _train(
     console: Console,
 ) -> dict[str, object]:
     """Trains in place and leaves the best epoch's weights in `model`; returns the settings that the data decided."""
-    steps = -(-len(encoded.train) // (settings.batch_size * settings.gradient_accumulation))
-    epochs = settings.epochs or chosen_epochs(len(encoded.train), len(dataset.labels), steps)
-    rate = settings.learning_rate or chosen_rate(model.config.hidden_size, len(encoded.train), len(dataset.labels))
+    drawn = EpochRows([example.label for example in dataset.train], settings.sampling, settings.seed)
+    steps = -(-len(drawn) // (settings.batch_size * settings.gradient_accumulation))
+    epochs = settings.epochs or chosen_epochs(len(drawn), len(dataset.labels), steps)
+    usual = chosen_rate(model.config.hidden_size, len(encoded.train), len(dataset.labels))
+    rate = settings.learning_rate or RATES[settings.method] * usual
+    apply_method(model, settings)
+    weights = trainable(model)
     precision = chosen_precision(settings.mixed_precision)
-    truth = _truth(encoded.validation)
+    truth = task.truth(dataset.validation, dataset.labels)
 
     def score(module: nn.Module) -> float:
         training = module.training
-        guesses = predict_logits(module, encoded.validation, _pad(tokenization)).argmax(axis=1)
+        logits = predict_logits(module, encoded.validation, _pad(tokenization))
         module.train(training)
-        return float((guesses == truth).mean())
+        return task.score(logits, truth)
 
     best = BestEpoch(run.trainer, score, settings.early_stopping_patience)
     with listener(console) as progress:
@@ -165,14 +170,31 @@ def _train(
             train_dataset=encoded.train,
             data_collator=collator(_pad(tokenization)),
             callbacks=[best, CheckpointClock(settings.checkpoint_every_s), ProgressListener(progress, best)],
-            class_weights=class_weights(settings.class_weights, dataset.train, dataset.labels),
-            label_smoothing=settings.label_smoothing,
-            head_rate_factor=settings.head_rate_factor,
+            loss=task.loss(settings, dataset),
+            drawn=drawn,
+            settings=settings,
         )
         trainer.remove_callback(PrinterCallback)
         _train_or_resume(trainer, run, epochs, progress, console)
     best.restore(model)
-    return {"epochs": epochs, "learning_rate": rate, "mixed_precision": precision, "best_epoch": best.best_epoch}
+    merge(model, settings)
+    return {
+        "epochs": epochs,
+        "learning_rate": rate,
+        "mixed_precision": precision,
+        "best_epoch": best.best_epoch,
+        "trained_weights": weights,
+        "weights": sum(parameter.numel() for parameter in model.parameters()),
+        "epochs_run": len(best.scores),
+        "training_seconds": _seconds(trainer),
+    }
+
+
+def _seconds(trainer: ClassifierTrainer) -> float:
+    """How long the loop ran, since the last resume."""
+    return next(
+        float(entry["train_runtime"]) for entry in reversed(trainer.state.log_history) if "train_runtime" in entry
+    )
 
 
 def _train_or_resume(
@@ -184,55 +206,6 @@ def _train_or_resume(
     else:
         progress("fine-tuning", 0, epochs * len(trainer.get_train_dataloader()), "")
     trainer.train(resume_from_checkpoint=checkpoint)
-
-
-def _evaluate(
-    run: RunDirectory, dataset: Dataset, encoded: Encoded, logits: dict[Split, NDArray[np.float32]], temperature: float
-) -> dict[str, dict[str, float]]:
-    """Writes metrics.json, the plots and the test predictions; returns the headline scores of both splits."""
-    run.evaluation.mkdir(parents=True, exist_ok=True)
-    truths = {Split.VALIDATION: _truth(encoded.validation), Split.TEST: _truth(encoded.test)}
-    results = {split: evaluate(logits[split], truths[split], dataset.labels, temperature) for split in logits}
-    raw = {split: evaluate(logits[split], truths[split], dataset.labels, 1.0) for split in logits}
-    test, truth = results[Split.TEST], truths[Split.TEST]
-    plot_confusion(test.confusion, dataset.labels, run.evaluation / "confusion.png")
-    before, after = softmax(logits[Split.TEST]), softmax(logits[Split.TEST] / temperature)
-    errors = (raw[Split.TEST].calibration_error, test.calibration_error)
-    plot_calibration(before, after, truth, errors, run.evaluation / "calibration.png")
-    metrics = {
-        split.value: {**result.scores(), "calibration_error_before": raw[split].calibration_error}
-        for split, result in results.items()
-    }
-    _write_metrics(run, metrics, test, temperature)
-    _write_predictions(run, dataset, after)
-    return metrics
-
-
-def _write_metrics(
-    run: RunDirectory, metrics: dict[str, dict[str, float]], test: Evaluation, temperature: float
-) -> None:
-    content = {
-        "temperature": temperature,
-        "scores": metrics,
-        "per_class": test.per_class,
-        "confusion": test.confusion.tolist(),
-    }
-    (run.evaluation / "metrics.json").write_text(
-        json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
-    )
-
-
-def _write_predictions(run: RunDirectory, dataset: Dataset, probabilities: NDArray[np.float64]) -> None:
-    with (run.evaluation / "predictions.jsonl").open("w", encoding="utf-8") as file:
-        for example, row in zip(dataset.test, probabilities, strict=True):
-            best = int(row.argmax())
-            line = {
-                "text": example.text,
-                "label": example.label,
-                "predicted": dataset.labels[best],
-                "probability": round(float(row[best]), 6),
-            }
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def _save_checkpoint(model: SequenceClassifier, tokenization: Tokenization, run: RunDirectory) -> None:
@@ -250,10 +223,6 @@ def _discard_training_state(run: RunDirectory) -> None:
         shutil.rmtree(path)
     (run.trainer / "best.safetensors").unlink(missing_ok=True)
     shutil.rmtree(run.root / "tokenizer", ignore_errors=True)
-
-
-def _truth(dataset: EncodedDataset) -> NDArray[np.int64]:
-    return np.array([row.label for row in dataset.rows], np.int64)
 
 
 def _pad(tokenization: Tokenization) -> int:

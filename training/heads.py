@@ -21,8 +21,11 @@ from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
-Pooling = Literal["mean", "cls"]
+Pooling = Literal["mean", "cls", "last"]
+"""What stands for a text: the mean of its tokens, its first token, or its last one, which alone has seen all others where each
+token sees only those before it (GPT)."""
 
 
 class HeadSettings(BaseModel):
@@ -42,6 +45,13 @@ def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
     return total / mask.sum(dim=1).clamp(min=1.0)
 
 
+def last_token(hidden: Tensor, attention_mask: Tensor) -> Tensor:
+    """The last real token's row, [batch, width], whatever padding follows it."""
+    positions = torch.arange(hidden.shape[1], device=hidden.device)
+    last = (attention_mask * positions).max(dim=1).values
+    return hidden.gather(1, last.view(-1, 1, 1).expand(-1, 1, hidden.shape[2])).squeeze(1)
+
+
 def pooled(
     encoder: PreTrainedModel,
     pooling: Pooling,
@@ -49,12 +59,14 @@ def pooled(
     attention_mask: Tensor,
     token_type_ids: Tensor | None = None,
 ) -> Tensor:
-    """One vector a text, [batch, width], of int64 ids and masks [batch, sequence]: the mean, or the first token's."""
+    """One vector a text, [batch, width], of int64 ids and masks [batch, sequence]."""
     inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
     if token_type_ids is not None and takes_token_types(encoder.config):
         inputs["token_type_ids"] = token_type_ids
     hidden: Tensor = encoder(**inputs).last_hidden_state
-    return mean_pool(hidden, attention_mask) if pooling == "mean" else hidden[:, 0]
+    if pooling == "mean":
+        return mean_pool(hidden, attention_mask)
+    return last_token(hidden, attention_mask) if pooling == "last" else hidden[:, 0]
 
 
 class SequenceClassifier(nn.Module):
@@ -95,8 +107,17 @@ class SequenceClassifier(nn.Module):
 def load_encoder(location: str) -> PreTrainedModel:
     """A bare encoder from a folder or a hub id, without the pooling layer that some checkpoints carry."""
     config = AutoConfig.from_pretrained(location)
+    if is_causal(config):
+        # nothing is generated: keys and values of earlier tokens need not be kept
+        config.use_cache = False
     options = {"add_pooling_layer": False} if config.model_type in {"bert", "roberta", "xlm-roberta"} else {}
     return AutoModel.from_pretrained(location, config=config, dtype=torch.float32, **options)
+
+
+def is_causal(config: PretrainedConfig) -> bool:
+    """Whether the model is a decoder, in which each token sees only those before it, such as GPT-2."""
+    kind = config.model_type
+    return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 
 def takes_token_types(config: PretrainedConfig) -> bool:

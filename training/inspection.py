@@ -134,18 +134,19 @@ def describe(settings: DataSettings, dataset: Dataset, findings: Findings, count
         },
         classes=classes,
         lengths=lengths,
-        warnings=_warnings(classes, findings, named_leaks, lengths),
+        warnings=_warnings(classes, findings, named_leaks, lengths, settings.label_separator is None),
         fingerprint=dataset.fingerprint,
     )
 
 
 def _classes(dataset: Dataset, examples: list[Example]) -> list[ClassReport]:
-    counts = Counter((example.label, example.split) for example in examples)
+    counts = Counter((label, example.split) for example in examples for label in example.given)
     samples: dict[str, list[str]] = {label: [] for label in dataset.labels}
     for example in examples:
-        if len(samples[example.label]) < SAMPLES:
-            pair = f" ⟂ {example.text_pair}" if example.text_pair else ""
-            samples[example.label].append(example.text + pair)
+        for label in example.given:
+            if len(samples[label]) < SAMPLES:
+                pair = f" ⟂ {example.text_pair}" if example.text_pair else ""
+                samples[label].append(example.text + pair)
     return [
         ClassReport(
             label=label,
@@ -189,13 +190,14 @@ def _conflict(conflict: Conflict) -> ConflictReport:
 
 
 def _warnings(
-    classes: list[ClassReport], findings: Findings, named_leaks: dict[str, int], lengths: LengthReport
+    classes: list[ClassReport], findings: Findings, named_leaks: dict[str, int], lengths: LengthReport, weighed: bool
 ) -> list[str]:
     warnings = []
     most, least = max(classes, key=lambda c: c.total), min(classes, key=lambda c: c.total)
     if most.total > IMBALANCE * least.total:
         warnings.append(
-            f"{most.label!r} has {most.total} rows, {least.label!r} {least.total}: class weights are applied; more rows help more"
+            f"{most.label!r} has {most.total} rows, {least.label!r} {least.total}: "
+            + ("class weights are applied; more rows help more" if weighed else "more rows of the rare ones help")
         )
     if small := [each.label for each in classes if each.total < SMALL_CLASS]:
         warnings.append(

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBas
 from training.dataset import Dataset
 from training.encoders import EncoderSource
 from training.failures import InvalidSettings
-from training.heads import HeadSettings, Pooling, SequenceClassifier, load_encoder
+from training.heads import HeadSettings, Pooling, SequenceClassifier, is_causal, load_encoder
 from training.settings import FineTuneSettings
 from training.vocabulary import (
     MIN_UNKNOWN_SHARE,
@@ -75,8 +75,19 @@ def make_model(
         ) from None
     if tokenization.added:
         extend_embeddings(encoder, len(tokenization.tokenizer), settings.seed)
-    pooling: Pooling = settings.pooling or ("mean" if source.pooling == "mean" else "cls")
+    pooling = chosen_pooling(settings.pooling, source, encoder.config)
     return SequenceClassifier(encoder, HeadSettings(labels=labels, pooling=pooling, dropout=settings.dropout))
+
+
+def chosen_pooling(wanted: Pooling | None, source: EncoderSource, config: PretrainedConfig) -> Pooling:
+    """What the encoder was made for, unless something else is wanted. Raises InvalidSettings where that cannot work."""
+    if not is_causal(config):
+        return wanted or ("mean" if source.pooling == "mean" else "cls")
+    if wanted == "cls":
+        raise InvalidSettings(
+            f"pooling: in a model such as {source.name!r} the first token sees no other; use last (the default there) or mean"
+        )
+    return wanted or "last"
 
 
 def position_limit(config: PretrainedConfig) -> int:

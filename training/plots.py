@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibration import reliability
+from training.calibration import Reliability
 
 FEW = 20
 FONTS = ["DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC"]
@@ -51,20 +51,30 @@ def plot_confusion(confusion: NDArray[np.int64], labels: list[str], path: Path) 
     figure.savefig(path, dpi=110)
 
 
+def plot_label_scores(scores: dict[str, float], rows: dict[str, int], path: Path) -> None:
+    """A bar for each label, in [0, 1], the best on top, with the rows that have it."""
+    labels = sorted(scores, key=lambda label: scores[label])
+    figure = _figure(7.0, 1.5 + 0.28 * len(labels))
+    axes = figure.subplots()
+    axes.barh(range(len(labels)), [scores[label] for label in labels], color="#3d6fb4", height=0.65)
+    axes.set_yticks(range(len(labels)), [f"{label} ({rows[label]})" for label in labels], fontsize=9)
+    for position, label in enumerate(labels):
+        axes.text(min(scores[label], 0.93) + 0.01, position, f"{100 * scores[label]:.0f} %", va="center", fontsize=8)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(-0.6, len(labels) - 0.4)
+    axes.set_xlabel("F1 on the test rows; in brackets the rows that have the label")
+    figure.savefig(path, dpi=110)
+
+
 def plot_calibration(
-    before: NDArray[np.float64],
-    after: NDArray[np.float64],
-    truth: NDArray[np.int64],
-    errors: tuple[float, float],
-    path: Path,
+    before: Reliability, after: Reliability, errors: tuple[float, float], axis_names: tuple[str, str], path: Path
 ) -> None:
-    """Reliability diagram of probabilities [rows, labels] before and after temperature scaling."""
+    """Reliability diagram before and after temperature scaling."""
     figure = _figure(5.5, 5.0)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="#9aa6b5", linewidth=1, linestyle="--", label="perfect")
     series = (("before", before, errors[0], "#e0a13a"), ("after", after, errors[1], "#3d6fb4"))
-    for name, probabilities, error, colour in series:
-        points = reliability(probabilities, truth)
+    for name, points, error, colour in series:
         axes.plot([p[0] for p in points], [p[1] for p in points], color=colour, linewidth=1.2, alpha=0.8)
         axes.scatter(
             [p[0] for p in points],
@@ -76,7 +86,7 @@ def plot_calibration(
         )
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    axes.set_xlabel("stated probability of the best label")
-    axes.set_ylabel("share of rows where it was right")
+    axes.set_xlabel(axis_names[0])
+    axes.set_ylabel(axis_names[1])
     axes.legend(loc="upper left", markerscale=0.5)
     figure.savefig(path, dpi=110)

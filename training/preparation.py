@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from training.cleaning import CleaningReport, clean
 from training.data_settings import DataSettings
@@ -54,15 +54,29 @@ def prepare(settings: DataSettings, count_tokens: CountTokens | None = None, pro
 def _without_rare(examples: list[Example], settings: DataSettings) -> tuple[list[Example], dict[str, int]]:
     if not settings.drop_rare_classes:
         return examples, {}
-    counts = Counter(example.label for example in examples)
+    counts = Counter(label for example in examples for label in example.given)
     rare = {label: count for label, count in counts.items() if count < settings.min_rows_per_class}
-    return [example for example in examples if example.label not in rare], rare
+    if settings.label_separator is None:
+        return [example for example in examples if example.label not in rare], rare
+    # a text keeps the labels that stay; without any left it would claim that none applies
+    kept = [example for example in examples if not example.given or set(example.given) - set(rare)]
+    return [_only(example, rare, settings.label_separator) for example in kept], rare
+
+
+def _only(example: Example, rare: dict[str, int], separator: str) -> Example:
+    labels = tuple(label for label in example.given if label not in rare)
+    return replace(example, labels=labels, label=f" {separator} ".join(labels))
 
 
 def _require_classes(examples: list[Example], settings: DataSettings, cleaning: CleaningReport) -> None:
     if not examples:
         raise UnusableData(f"{settings.path}: no text is left after cleaning ({len(cleaning.empty)} rows were empty)")
-    counts = Counter(example.label for example in examples)
+    counts = Counter(label for example in examples for label in example.given)
+    if settings.label_separator is not None and max(len(example.given) for example in examples) < 2:
+        raise UnusableData(
+            f"{settings.path}: no row has several labels; say what separates them with --label-separator (now "
+            f"{settings.label_separator!r}), or train for one label a text"
+        )
     if settings.drop_rare_classes or len(counts) == 1:
         return
     rare = sorted((count, label) for label, count in counts.items() if count < settings.min_rows_per_class)

@@ -1,10 +1,10 @@
 """The run directory: what a training run leaves behind, and the contract between training and export.
 
 runs/<name>/
-  data/{train,validation,test}.jsonl    one {"text", "text_pair"?, "label", ...} a line: the rows as trained on
+  data/{train,validation,test}.jsonl    one {"text", "text_pair"?, "label", "labels"?, ...} a line: the rows as trained on
   data/report.{json,html}               the data report of `inspect`
   checkpoint/                           encoder and head (safetensors), config, tokenizer.json
-  evaluation/                           metrics.json, confusion.png, calibration.png, predictions.jsonl
+  evaluation/                           metrics.json, calibration.png, confusion.png or labels.png, predictions.jsonl
   trainer/                              Trainer's own checkpoints (resume) and TensorBoard events
   run.json                              `RunRecord`, written last and atomically: its presence means "complete"
 """
@@ -19,7 +19,26 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from training.dataset import Example, Split
+from training.dataset import Example, Split, TaskName
+
+HEADLINES: dict[TaskName, dict[str, str]] = {
+    "single_label_classification": {
+        "accuracy": "accuracy",
+        "macro_f1": "macro F1",
+        "weighted_f1": "weighted F1",
+        "calibration_error_before": "calibration error before",
+        "calibration_error": "after",
+    },
+    "multi_label_classification": {
+        "micro_f1": "micro F1",
+        "macro_f1": "macro F1",
+        "exact_match": "all labels right",
+        "mean_average_precision": "mean average precision",
+        "calibration_error_before": "calibration error before",
+        "calibration_error": "after",
+    },
+}
+"""Metrics of a record that are shown, and their titles; the first one is what a model is judged by."""
 
 
 class RunRecord(BaseModel):
@@ -29,7 +48,7 @@ class RunRecord(BaseModel):
 
     schema_version: Literal[1] = 1
     name: str
-    task: Literal["single_label_classification"] = "single_label_classification"
+    task: TaskName = "single_label_classification"
     labels: list[str]
     max_length: int
     """Tokens a text is cut to, special tokens included."""
@@ -37,11 +56,15 @@ class RunRecord(BaseModel):
     """True when the model was trained on (text, text_pair)."""
     encoder: str
     """Where the encoder came from: hub id, local folder or packaged name."""
-    pooling: Literal["mean", "cls"]
+    pooling: Literal["mean", "cls", "last"]
     temperature: float
-    """Logits are divided by it before the softmax; fitted on the validation split (Guo et al. 2017)."""
+    """Logits are divided by it before softmax or sigmoid; fitted on the validation split (Guo et al. 2017)."""
+    thresholds: list[float] | None = None
+    """Probability from which each label applies, in the order of the labels; where texts can have several."""
     metrics: dict[str, dict[str, float]]
     """Split -> metric -> value; accuracies and F1 in [0, 1]."""
+    intervals: dict[str, tuple[float, float]] = {}
+    """Metric -> 95 % interval (bootstrap over the rows) of its value on the test split."""
     data_fingerprint: str
     step_fingerprint: str
     """SHA-256 over data, configuration and the code of the step; an equal one means that nothing must be done again."""
@@ -87,6 +110,8 @@ class RunDirectory:
         with (self.data / f"{split}.jsonl").open("w", encoding="utf-8") as file:
             for example in examples:
                 row: dict[str, object] = {"text": example.text, "label": example.label}
+                if example.labels is not None:
+                    row["labels"] = example.labels
                 if example.text_pair is not None:
                     row["text_pair"] = example.text_pair
                 if example.extra:
@@ -99,5 +124,12 @@ class RunDirectory:
             for number, line in enumerate(file, start=1):
                 row = json.loads(line)
                 yield Example(
-                    row["text"], row["label"], row.get("text_pair"), split, str(self.data), number, row.get("extra", {})
+                    row["text"],
+                    row["label"],
+                    row.get("text_pair"),
+                    split,
+                    str(self.data),
+                    number,
+                    row.get("extra", {}),
+                    tuple(row["labels"]) if "labels" in row else None,
                 )

@@ -41,10 +41,16 @@ def chosen_rate(width: int, rows: int, classes: int) -> float:
     return round(3e-4 * max(1 / 3, min(1.0, scale)), 7)
 
 
-def class_weights(wanted: str, examples: list[Example], labels: list[str]) -> torch.Tensor | None:
-    """Inverse-frequency weights float32 [labels] with mean 1 over the rows, or None for plain cross-entropy."""
+def class_weights(
+    wanted: str, examples: list[Example], labels: list[str], sampling: str = "none"
+) -> torch.Tensor | None:
+    """Inverse-frequency weights float32 [labels] with mean 1 over the rows, or None for plain cross-entropy.
+
+    What `sampling` evens out, auto does not weigh again.
+    """
     counts = Counter(example.label for example in examples)
-    if wanted == "none" or (wanted == "auto" and max(counts.values()) < IMBALANCE * min(counts.values())):
+    even = sampling != "none" or max(counts.values()) < IMBALANCE * min(counts.values())
+    if wanted == "none" or (wanted == "auto" and even):
         return None
     weights = torch.tensor([len(examples) / (len(labels) * counts[label]) for label in labels])
     return weights.float()

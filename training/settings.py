@@ -9,7 +9,18 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from training.data_settings import DataSettings
+from training.dataset import TaskName
 from training.failures import InvalidSettings
+
+Sampling = Literal["none", "over", "square_root", "under"]
+"""How often rows are seen in an epoch. none: each once. over: those of small classes again and again, until each class has as
+many as the largest. square_root: half way there, by the square root of the classes' sizes. under: of each class as many as the
+smallest has, others each epoch."""
+Method = Literal["full", "frozen", "bitfit", "lora"]
+"""Which weights of the encoder are trained. full: all. frozen: none, only the head. bitfit: the biases (Ben Zaken et al. 2022).
+lora: low-rank updates beside every linear layer (Hu et al. 2021), merged before anything is saved."""
+SEPARATOR = "|"
+"""Between the labels of a text, unless another separator is given."""
 
 
 class FineTuneSettings(BaseModel):
@@ -18,18 +29,25 @@ class FineTuneSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: DataSettings
+    task: TaskName = "single_label_classification"
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     """Name of the run and of the model: lower case, digits, dot, underscore, hyphen."""
     model: str = "minilm"
     """`minilm` (packaged), a hub id such as bert-base-chinese, or a folder."""
-    pooling: Literal["mean", "cls"] | None = None
+    method: Method = "full"
+    lora_rank: int = Field(default=8, ge=1, le=256)
+    pooling: Literal["mean", "cls", "last"] | None = None
+    """None: mean for sentence encoders, the last token for decoders such as GPT-2, else the first one."""
     extend_vocabulary: Literal["auto", "off"] = "auto"
     """auto: characters that the tokenizer does not know and the training rows use get tokens of their own."""
     max_length: int | None = Field(default=None, ge=8, le=8192)
     """Tokens a text is cut to; None: what 99.9 % of the training rows need, within 64..256."""
     epochs: int | None = Field(default=None, ge=1, le=200)
     learning_rate: float | None = Field(default=None, gt=0, lt=1)
-    """Peak rate of the encoder; None: 5e-5 above width 384; up to it 3e-4, down to 1e-4 for classes of many rows."""
+    """Peak rate of the encoder; None: 5e-5 above width 384; up to it 3e-4, down to 1e-4 for classes of many rows; a multiple
+    where few weights are trained."""
+    layer_rate_decay: float = Field(default=1.0, gt=0, le=1)
+    """Each layer learns so many times as fast as the one above it (Howard and Ruder 2018); embeddings slowest. 1: all alike."""
     head_rate_factor: float = Field(default=10.0, gt=0)
     """The new head learns this much faster than the pre-trained encoder."""
     batch_size: int = Field(default=32, ge=1)
@@ -39,8 +57,15 @@ class FineTuneSettings(BaseModel):
     max_grad_norm: float = Field(default=1.0, gt=0)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    """Of the cross-entropy where a text has one label."""
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    """focal: rows that are already right count less (Lin et al. 2017); without label smoothing."""
+    focal_gamma: float = Field(default=2.0, ge=0, le=10)
+    sampling: Sampling = "none"
+    """For unequal classes; a class of several labels a text is the set of its labels."""
     class_weights: Literal["auto", "balanced", "none"] = "auto"
-    """balanced: inverse frequency; auto: balanced when the largest class has 10 times the rows of the smallest."""
+    """balanced: inverse frequency; auto: balanced when the largest class has 10 times the rows of the smallest. Where texts
+    can have several labels: balanced weighs the rows that have a label up to those that do not; auto does not weigh."""
     early_stopping_patience: int = Field(default=3, ge=1)
     """Epochs without a better validation score before training stops."""
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
@@ -53,6 +78,8 @@ class FineTuneSettings(BaseModel):
     def _consistent(self) -> FineTuneSettings:
         if self.warmup_ratio > 0.5:
             raise ValueError("warmup_ratio above 0.5 leaves too little training at the full rate")
+        if (self.data.label_separator is None) is (self.task == "multi_label_classification"):
+            raise ValueError("label_separator and the task multi_label_classification belong together")
         return self
 
 
@@ -63,6 +90,8 @@ def load_settings(file: Path | None, flags: dict[str, Any], data_flags: dict[str
     """
     values: dict[str, Any] = _read(file) if file is not None else {}
     data = {**values.pop("data", {}), **_given(data_flags)}
+    if {**values, **_given(flags)}.get("task") == "multi_label_classification":
+        data.setdefault("label_separator", SEPARATOR)
     if "path" not in data:
         raise InvalidSettings("no data: give --data FILE, or data.path in the configuration file")
     try:

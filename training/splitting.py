@@ -23,7 +23,7 @@ def split(examples: list[Example], groups: list[int], settings: DataSettings) ->
     Rows that already have a split keep it; a validation split that the user did not give is cut from the training rows.
     Raises UnusableData when no classifier can be trained on the rows.
     """
-    labels = sorted({example.label for example in examples})
+    labels = sorted({label for example in examples for label in example.given})
     if len(labels) < MIN_CLASSES:
         raise UnusableData(
             f"{settings.path}: every row has the label {labels[0]!r}; a classifier needs two labels or more"
@@ -65,8 +65,9 @@ def _assign(
     for position, group in enumerate(groups):
         members[group].append(position)
     strata: dict[str, list[list[int]]] = defaultdict(list)
+    rarity = Counter(label for example in examples for label in example.given)
     for rows in members.values():
-        strata[Counter(examples[i].label for i in rows).most_common(1)[0][0]].append(rows)
+        strata[Counter(_stratum(examples[i], rarity) for i in rows).most_common(1)[0][0]].append(rows)
     result: dict[int, Split] = {}
     for stratum in strata.values():
         # a hash of the texts orders the groups: a new row at the top of the file moves nobody else
@@ -83,6 +84,11 @@ def _assign(
                 wanted[part] -= len(rows)
             result.update(dict.fromkeys(rows, part))
     return [replace(example, split=result[position]) for position, example in enumerate(examples)]
+
+
+def _stratum(example: Example, rarity: Counter[str]) -> str:
+    """The label that the text counts for: of several the rarest, since the others have rows enough."""
+    return min(example.given, key=lambda label: (rarity[label], label), default="")
 
 
 def _share(total: int, fraction: float) -> int:
@@ -104,6 +110,6 @@ def _require_rows(parts: dict[Split, list[Example]], labels: list[str], settings
             raise UnusableData(
                 f"{settings.path}: no rows are left for the {part} split; add rows, or give the split a file"
             )
-    trained = {example.label for example in parts[Split.TRAIN]}
+    trained = {label for example in parts[Split.TRAIN] for label in example.given}
     if missing := [label for label in labels if label not in trained]:
         raise UnusableData(f"{settings.path}: no training rows with the label {', '.join(missing)}; add rows of it")

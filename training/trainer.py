@@ -1,6 +1,6 @@
 """The training loop: transformers' Trainer with what it lacks.
 
-Class weights, a faster head, an order of rows that survives a resume, the best epoch kept, checkpoints by the clock.
+The task's loss, a faster head, an order of rows that survives a resume, the best epoch kept, checkpoints by the clock.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from training.encoding import EncodedDataset, LengthGroupedOrder, collator, sorted_batches
+from training.optimization import parameter_groups
+from training.sampling import EpochRows
 from training.settings import FineTuneSettings
 
 EVALUATION_BATCH = 64
 
 
 class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no types here
-    """Trains a `training.heads.SequenceClassifier` whose batches carry `labels`."""
+    """Trains a `training.heads.SequenceClassifier` whose batches carry `labels`, what is right of their rows."""
 
-    def __init__(
-        self, *, class_weights: Tensor | None, label_smoothing: float, head_rate_factor: float, **options: Any
-    ) -> None:
+    def __init__(self, *, loss: nn.Module, drawn: EpochRows, settings: FineTuneSettings, **options: Any) -> None:
         super().__init__(**options)
+        self._drawn = drawn
         self.optimizer: torch.optim.Optimizer | None
-        self._loss = nn.CrossEntropyLoss(class_weights, label_smoothing=label_smoothing)
-        self._head_rate_factor = head_rate_factor
+        self._loss = loss
+        self._settings = settings
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Cross-entropy of the batch, in float32 also under mixed precision."""
+        """The task's loss of the batch, in float32 also under mixed precision."""
         labels = inputs["labels"]
         logits = model(**{name: value for name, value in inputs.items() if name != "labels"})
         loss = self._loss.to(logits.device)(logits.float(), labels)
@@ -46,30 +47,14 @@ class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no t
 
     def _get_train_sampler(self, train_dataset: EncodedDataset | None = None) -> LengthGroupedOrder:
         dataset = train_dataset or self.train_dataset
-        return LengthGroupedOrder(dataset.lengths, self.args.train_batch_size, self.args.seed)
+        return LengthGroupedOrder(dataset.lengths, self.args.train_batch_size, self.args.seed, self._drawn)
 
     def create_optimizer(self) -> torch.optim.Optimizer:
-        """AdamW; no weight decay on biases and normalisation; the head at its own rate."""
+        """AdamW; the groups of `parameter_groups`."""
         if self.optimizer is None:
-            encoder = list(self.model.encoder.named_parameters())
-            decayed = [p for name, p in encoder if not _undecayed(name)]
-            rest = [p for name, p in encoder if _undecayed(name)]
-            rate, decay = self.args.learning_rate, self.args.weight_decay
-            groups = [
-                {"params": decayed, "lr": rate, "weight_decay": decay},
-                {"params": rest, "lr": rate, "weight_decay": 0.0},
-                {
-                    "params": list(self.model.classifier.parameters()),
-                    "lr": rate * self._head_rate_factor,
-                    "weight_decay": 0.0,
-                },
-            ]
+            groups = parameter_groups(self.model, self._settings, self.args.learning_rate)
             self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, fused=True)
         return self.optimizer
-
-
-def _undecayed(name: str) -> bool:
-    return name.endswith("bias") or "norm" in name.lower()
 
 
 class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above

@@ -33,7 +33,7 @@ class Classified:
 
     @property
     def best(self) -> Label:
-        """The most probable label. Raises IndexError when none reached the threshold."""
+        """The most probable label. Raises IndexError when none applies, or none reached the threshold."""
         return self.labels[0]
 
 
@@ -59,8 +59,7 @@ def classify_request(
     return pb.ClassifyRequest(
         model=selector(model, version, label),
         inputs=inputs(texts, first),
-        # the contract says 0 for "all labels"
-        top_k=0 if top_k is None else top_k,
+        top_k=top_k,
         threshold=threshold,
         raw_scores=raw_scores,
         options=to_options(options),

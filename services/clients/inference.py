@@ -50,7 +50,7 @@ class InferenceClient(BlockingConnection):
         model: str = "",
         version: int | None = None,
         label: str | None = None,
-        top_k: int | None = 1,
+        top_k: int | None = None,
         threshold: float | None = None,
         raw_scores: bool = False,
         options: Options | None = None,
@@ -59,7 +59,8 @@ class InferenceClient(BlockingConnection):
     ) -> ClassifyReply:
         """Labels of texts, or of (text, text_pair) for models of pairs; results come in their order.
 
-        `top_k` None: all labels; those less probable than `threshold` are left out.
+        At most `top_k` labels a text, 0: all; those less probable than `threshold` are left out. None leaves it to the model:
+        the best label, or where a text can have several those that apply.
         """
         request = classify_request(texts, model, version, label, top_k, threshold, raw_scores, options)
         return classify_reply(*self._send(self._stub.Classify, request, timeout_s, correlation_id))
@@ -71,7 +72,7 @@ class InferenceClient(BlockingConnection):
         model: str = "",
         version: int | None = None,
         label: str | None = None,
-        top_k: int | None = 1,
+        top_k: int | None = None,
         threshold: float | None = None,
         raw_scores: bool = False,
         options: Options | None = None,

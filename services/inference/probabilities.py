@@ -17,6 +17,14 @@ def softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float
     return scaled
 
 
+def sigmoids(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """The logistic function of each logit / temperature, float32 in [0, 1]; no finite input overflows."""
+    scaled = logits / np.float32(temperature)
+    small = np.exp(-np.abs(scaled))
+    probabilities: NDArray[np.float32] = np.where(scaled >= 0, np.float32(1.0), small) / (np.float32(1.0) + small)
+    return probabilities
+
+
 def sigmoid(logit: float) -> float:
     """The logistic function, in [0, 1], to the precision of float32; no finite input overflows."""
     small = math.exp(-abs(logit))

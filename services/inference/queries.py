@@ -80,11 +80,14 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class ClassifyQuery(Query):
-    """Labels wanted. `top_k` None means all of them; those less probable than `threshold` are left out."""
+    """Labels wanted: at most `top_k`, 0 means all; those less probable than `threshold` are left out.
+
+    None leaves it to the model: the best label, or where a text can have several those that reach their own thresholds.
+    """
 
     inputs: Sequence[TextInput]
-    top_k: int | None = 1
-    threshold: float = 0.0
+    top_k: int | None = None
+    threshold: float | None = None
 
 
 class VectorFormat(Enum):

@@ -13,13 +13,14 @@ from contextvars import Context
 from dataclasses import dataclass, replace
 from typing import Any
 
+from export.manifest import Manifest
 from export.serving import Shadow
 from services.inference.loading import LoadedModel
 from services.inference.metrics import Metrics
 from services.inference.pipeline import Pipeline, Texts
 from services.inference.prediction import Classification, Prediction
 from services.inference.queries import ClassifyQuery, ModelReference, Priority, Query, TextInput
-from services.inference.tasks.classification import classify
+from services.inference.tasks.classification import applying, classify
 from services.inference.versions.models import Models
 from services.inference.versions.routing import ShadowRoute
 
@@ -47,9 +48,10 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What was served for a text: the best label and its probability."""
+    """What a version says of a text: the labels that it has, the most probable one, and its probability."""
 
-    label: str
+    labels: frozenset[str]
+    best: str
     probability: float
 
 
@@ -80,7 +82,7 @@ class Shadowing:
         if route is None or not isinstance(query, ClassifyQuery) or not self._wanted(route, model, query):
             return
         served = [
-            (text, _opinion(model.manifest.labels, outcome))
+            (text, _opinion(model.manifest, outcome))
             for text, outcome in zip(texts.inputs, prediction.outcomes, strict=True)
             if isinstance(outcome, Classification)
         ]
@@ -113,28 +115,31 @@ class Shadowing:
             deadline=asyncio.get_running_loop().time() + PATIENCE_S,
             options=replace(query.options, priority=Priority.LOW),
             inputs=[text for text, _ in served],
-            top_k=None,
+            top_k=0,
             threshold=0.0,
         )
         answered = 0
         try:
+            manifest = self._models.get(mirrored.model).manifest
             prediction = await classify(self._pipeline, mirrored)
             for (_, opinion), outcome in zip(served, prediction.outcomes, strict=True):
                 if isinstance(outcome, Classification):
-                    self._compare(name, route, opinion, outcome)
+                    self._compare(name, route, opinion, manifest, outcome)
                     answered += 1
         except Exception:  # noqa: S110 - a shadow may fail in any way: its texts are counted below
             pass
         finally:
             self._drop(name, route, len(served) - answered)
 
-    def _compare(self, name: str, route: ShadowRoute, served: Opinion, outcome: Classification) -> None:
+    def _compare(
+        self, name: str, route: ShadowRoute, served: Opinion, manifest: Manifest, outcome: Classification
+    ) -> None:
         counters = self.counters(name, route.setting)
         probabilities = {each.label: each.probability for each in outcome.labels}
-        agreed = outcome.labels[0].label == served.label
+        agreed = applying(manifest, outcome.probabilities) == served.labels
         counters.compared += 1
         counters.disagreed += not agreed
-        counters.difference += abs(served.probability - probabilities.get(served.label, 0.0))
+        counters.difference += abs(served.probability - probabilities.get(served.best, 0.0))
         self._count(name, route, "agreed" if agreed else "disagreed", 1)
 
     def _drop(self, name: str, route: ShadowRoute, texts: int) -> None:
@@ -153,6 +158,7 @@ class Shadowing:
         await asyncio.gather(*self._running, return_exceptions=True)
 
 
-def _opinion(labels: Sequence[str], served: Classification) -> Opinion:
+def _opinion(manifest: Manifest, served: Classification) -> Opinion:
     best = int(served.probabilities.argmax())
-    return Opinion(labels[best], float(served.probabilities[best]))
+    labels = applying(manifest, served.probabilities)
+    return Opinion(labels, manifest.labels[best], float(served.probabilities[best]))

@@ -14,6 +14,9 @@ from services.quickstart.samples import Sample
 TEXT_WIDTH = 64
 """Columns of the terminal; a Chinese character takes two."""
 
+NOTHING = "-"
+"""Where no label applies."""
+
 
 def answers(client: InferenceClient, model: str, samples: Sequence[Sample]) -> Table:
     """Classifies the samples one by one. Raises CallFailed."""
@@ -31,10 +34,12 @@ def answers(client: InferenceClient, model: str, samples: Sequence[Sample]) -> T
         latency = f"{1000 * (time.perf_counter() - begun):.1f} ms"
         result = reply.results[0]
         if isinstance(result, Classified):
-            right += result.best.name == sample.label
-            mark = "[green]✓[/]" if result.best.name == sample.label else f"[yellow]✗ {escape(sample.label)}[/]"
-            probability = f"{100 * result.best.probability:.1f} %"
-            table.add_row(_shown(sample), escape(result.best.name), probability, mark, latency)
+            found = {label.name for label in result.labels} == sample.labels
+            right += found
+            mark = "[green]✓[/]" if found else f"[yellow]✗ {escape(sample.label) or NOTHING}[/]"
+            named = ", ".join(label.name for label in result.labels)
+            probability = ", ".join(f"{100 * label.probability:.1f} %" for label in result.labels)
+            table.add_row(_shown(sample), escape(named) or NOTHING, probability, mark, latency)
         else:
             table.add_row(_shown(sample), f"[red]{escape(result.details.reason)}[/]", "", escape(sample.label), latency)
         table.title = _title(reply, right, len(samples))

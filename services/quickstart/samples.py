@@ -21,6 +21,8 @@ class Sample:
     text: str
     text_pair: str | None
     label: str
+    labels: frozenset[str]
+    """The one label, or where texts can have several all of them; `label` then is all of them as one word."""
 
     @property
     def script(self) -> str:
@@ -36,7 +38,10 @@ def pick(file: Path, count: int) -> list[Sample]:
     """
     try:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-        samples = [Sample(row["text"], row.get("text_pair"), row["label"]) for row in rows]
+        samples = [
+            Sample(row["text"], row.get("text_pair"), row["label"], frozenset(row.get("labels", [row["label"]])))
+            for row in rows
+        ]
     except FileNotFoundError:
         raise NoSamples(f"{file} is missing: train first, with `make run` or `python -m training fit`") from None
     except (KeyError, TypeError, ValueError) as error:

@@ -6,6 +6,7 @@ See `tiny_graphs` for what they answer.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ __all__ = [
     "VOCABULARY",
     "publish_tiny",
     "publish_tiny_embedding",
+    "publish_tiny_multi_label",
     "publish_tiny_pair_scoring",
     "publish_tiny_tagging",
 ]
@@ -40,6 +42,7 @@ class Kind:
     pair: bool = False
     width: int | None = None
     calibrated: bool = True
+    thresholds: list[float] | None = None
 
 
 def publish_tiny(
@@ -61,6 +64,22 @@ def publish_tiny(
     if work:
         graph = slowed(graph, work, len(LABELS))
     return _publish(registry, name, graph, kind, max_length, label)
+
+
+def publish_tiny_multi_label(
+    registry: Path,
+    name: str = "topics",
+    *,
+    max_length: int = 32,
+    label: str | None = "stable",
+    thresholds: Sequence[float] = (0.9, 0.9, 0.9),
+) -> Bundle:
+    """Publishes a new version of a classifier whose texts can have several labels, and points `label` at it.
+
+    With the usual thresholds a label applies when more than a sixth of the tokens are its words.
+    """
+    kind = Kind("multi_label_classification", LABELS, thresholds=list(thresholds))
+    return _publish(registry, name, classification_graph(), kind, max_length, label)
 
 
 def publish_tiny_embedding(
@@ -144,6 +163,7 @@ def _manifest(folder: Path, name: str, kind: Kind, max_length: int) -> Manifest:
         version=1,
         task=kind.task,
         labels=kind.labels,
+        thresholds=kind.thresholds,
         width=kind.width,
         pair=kind.pair,
         max_length=max_length,

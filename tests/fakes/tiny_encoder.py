@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import BertConfig, BertModel, GPT2Config, GPT2Model, PreTrainedTokenizerFast
 
 WORDS = [
     *(
@@ -49,7 +49,12 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def write_tiny_encoder(folder: Path, seed: int = 0) -> Path:
-    """Writes config, weights and tokenizer, as save_pretrained does."""
+    """Writes config, weights and tokenizer, as save_pretrained does.
+
+    From now on torch has one thread here: on matrices as small as these several only wait for one another, for minutes where
+    the machine is busy.
+    """
+    torch.set_num_threads(1)
     vocabulary = {
         word: number for number, word in enumerate([*SPECIAL, *WORDS, *CHARACTERS, *"abcdefghijklmnopqrstuvwxyz"])
     }
@@ -73,6 +78,33 @@ def write_tiny_encoder(folder: Path, seed: int = 0) -> Path:
         max_position_embeddings=64,
     )
     BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def write_tiny_decoder(folder: Path, seed: int = 0) -> Path:
+    """A GPT-2 as small, with byte-level tokens and, as those have it, no special ones around a text. One thread, too."""
+    torch.set_num_threads(1)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=["<|endoftext|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
+    tokenizer.train_from_iterator([f" {word}" for word in WORDS] * 5, trainer)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>", model_max_length=64).save_pretrained(
+        folder
+    )
+    torch.manual_seed(seed)
+    config = GPT2Config(
+        vocab_size=tokenizer.get_vocab_size(),
+        n_positions=64,
+        n_embd=32,
+        n_layer=2,
+        n_head=2,
+        eos_token_id=0,
+        bos_token_id=0,
+    )
+    GPT2Model(config).save_pretrained(folder)
     return folder
 
 

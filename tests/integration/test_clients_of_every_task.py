@@ -23,7 +23,7 @@ from services.clients import (
 )
 
 CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
-    ("classify", (["bank rate", "", "球队"],), {"model": "tiny", "top_k": None, "raw_scores": True}),
+    ("classify", (["bank rate", "", "球队"],), {"model": "tiny", "top_k": 0, "raw_scores": True}),
     ("embed", (["bank rate", "", "球队"],), {"model": "vectors", "dimensions": 4, "vector_format": "int8"}),
     ("score", ("bank rate", ["rate", "", "bank rate"]), {"model": "ranker", "raw_scores": True}),
     ("tag", (["Ada Lovelace in 北京", ""],), {"model": "tagger", "include_words": True, "offset_unit": "utf8"}),

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from training.failures import UnreadableData
-from training.reading.table import Record, Table
+from training.reading.table import Record, Table, joined
 
 
-def read_parquet(path: Path) -> Table:
-    """Reads a parquet file; class-label and number columns become text."""
+def read_parquet(path: Path, separator: str | None = None) -> Table:
+    """Reads a parquet file; class-label and number columns become text, lists of words with a `separator` too."""
     import pyarrow
     import pyarrow.parquet
 
@@ -18,10 +18,10 @@ def read_parquet(path: Path) -> Table:
         table = pyarrow.parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
         raise UnreadableData(f"{path} is not a readable parquet file ({error})") from None
-    return to_table(str(path), table.column_names, table.to_pylist(), {})
+    return to_table(str(path), table.column_names, table.to_pylist(), {}, separator)
 
 
-def read_hub(identifier: str) -> dict[str, Table]:
+def read_hub(identifier: str, separator: str | None = None) -> dict[str, Table]:
     """Split name -> table of a hub data set (`owner/name` or `owner/name:configuration`)."""
     from datasets import ClassLabel, DatasetDict, load_dataset
 
@@ -36,17 +36,32 @@ def read_hub(identifier: str) -> dict[str, Table]:
     splits = loaded if isinstance(loaded, DatasetDict) else {"train": loaded}
     tables = {}
     for split, part in splits.items():
-        names = {key: feature.names for key, feature in part.features.items() if isinstance(feature, ClassLabel)}
-        tables[str(split)] = to_table(f"{identifier}[{split}]", part.column_names, part.to_list(), names)
+        kinds = {key: getattr(feature, "feature", feature) for key, feature in part.features.items()}
+        names = {key: kind.names for key, kind in kinds.items() if isinstance(kind, ClassLabel)}
+        tables[str(split)] = to_table(f"{identifier}[{split}]", part.column_names, part.to_list(), names, separator)
     return tables
 
 
-def to_table(source: str, columns: list[str], rows: list[dict[str, Any]], names: dict[str, list[str]]) -> Table:
+def to_table(
+    source: str,
+    columns: list[str],
+    rows: list[dict[str, Any]],
+    names: dict[str, list[str]],
+    separator: str | None = None,
+) -> Table:
     """Rows of typed values as text. `names` maps class-label columns to their labels' names."""
     if not rows:
         raise UnreadableData(f"{source} has no rows")
+
+    def text(value: object, name: str, number: int) -> str | None:
+        named = names.get(name)
+        if isinstance(value, list):
+            words = [_text(each, name, number, source, named) for each in value]
+            value = joined(words, separator, f"{source}, row {number}, column {name!r}")
+        return _text(value, name, number, source, named)
+
     records = [
-        Record(number, {name: _text(row[name], name, number, source, names.get(name)) for name in columns})
+        Record(number, {name: text(row[name], name, number) for name in columns})
         for number, row in enumerate(rows, start=1)
     ]
     return Table(source, columns, records)

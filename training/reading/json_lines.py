@@ -7,11 +7,14 @@ from pathlib import Path
 
 from training.failures import UnreadableData
 from training.reading.encodings import decode
-from training.reading.table import Record, Table
+from training.reading.table import Record, Table, joined
 
 
-def read_json_lines(path: Path, encoding: str | None) -> Table:
-    """Reads a jsonl file. Columns are the keys in order of appearance; a key that a row lacks is None."""
+def read_json_lines(path: Path, encoding: str | None, separator: str | None = None) -> Table:
+    """Reads a jsonl file. Columns are the keys in order of appearance; a key that a row lacks is None.
+
+    With a `separator`, a list of words is read as one text in which it stands between them.
+    """
     text, found = decode(path, encoding)
     text = text.removeprefix("\ufeff")
     columns: dict[str, None] = {}
@@ -19,7 +22,7 @@ def read_json_lines(path: Path, encoding: str | None) -> Table:
     # only real line ends: str.splitlines would also split at separators that may stand inside JSON strings
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         if line.strip():
-            values = _object(line, number, path)
+            values = _object(line, number, path, separator)
             columns.update(dict.fromkeys(values))
             rows.append(Record(number, values))
     if not rows:
@@ -27,7 +30,7 @@ def read_json_lines(path: Path, encoding: str | None) -> Table:
     return Table(str(path), list(columns), rows, found)
 
 
-def _object(line: str, number: int, path: Path) -> dict[str, str | None]:
+def _object(line: str, number: int, path: Path, separator: str | None) -> dict[str, str | None]:
     try:
         value = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -38,7 +41,10 @@ def _object(line: str, number: int, path: Path) -> dict[str, str | None]:
         raise UnreadableData(f"{path}, line {number}: {error}") from None
     if not isinstance(value, dict):
         raise UnreadableData(f"{path}, line {number}: not a JSON object; write one object a line")
-    return {key: _text(field, key, number, path) for key, field in value.items()}
+    return {
+        key: _text(joined(field, separator, f"{path}, line {number}, column {key!r}"), key, number, path)
+        for key, field in value.items()
+    }
 
 
 def _text(value: object, key: str, number: int, path: Path) -> str | None:

@@ -48,11 +48,11 @@ def read(settings: DataSettings) -> Reading:
         _require(table, columns)
         for record in table.records:
             label = (record.values.get(columns.label) or "").strip()
-            if not label:
+            if not label and settings.label_separator is None:
                 unlabelled += 1
                 continue
-            examples.append(_example(record, label, columns, table, split))
-    if not examples:
+            examples.append(_example(record, label, columns, table, split, settings.label_separator))
+    if not any(example.given for example in examples):
         raise UnreadableData(
             f"{settings.path}: the column {columns.label!r} is empty in every row; there are no labels"
         )
@@ -61,13 +61,14 @@ def read(settings: DataSettings) -> Reading:
     return Reading(examples, columns, [table.source for table in tables], encodings, unlabelled)
 
 
-def read_table(path: Path, encoding: str | None) -> Table:
-    """Reads one file by its suffix."""
+def read_table(path: Path, encoding: str | None, separator: str | None = None) -> Table:
+    """Reads one file by its suffix. With a `separator`, lists of labels are read as words that it separates."""
     if path.suffix not in SUFFIXES:
         raise UnreadableData(f"{path}: the suffix must be one of {', '.join(SUFFIXES)}")
     if path.suffix == ".parquet":
-        return read_parquet(path)
-    table = read_json_lines(path, encoding) if path.suffix in {".jsonl", ".ndjson"} else read_delimited(path, encoding)
+        return read_parquet(path, separator)
+    json_lines = path.suffix in {".jsonl", ".ndjson"}
+    table = read_json_lines(path, encoding, separator) if json_lines else read_delimited(path, encoding)
     if not table.records:
         raise UnreadableData(f"{path} has a header but no rows")
     return table
@@ -76,22 +77,27 @@ def read_table(path: Path, encoding: str | None) -> Table:
 def _tables(settings: DataSettings) -> list[tuple[Split | None, Table]]:
     path = Path(settings.path)
     if path.is_dir():
-        return _folder(path, settings.encoding)
+        return _folder(path, settings)
     if path.is_file():
-        tables: list[tuple[Split | None, Table]] = [(None, read_table(path, settings.encoding))]
+        tables: list[tuple[Split | None, Table]] = [(None, _file(path, settings))]
     elif path.suffix in SUFFIXES or settings.path.startswith((".", "/")):
         raise UnreadableData(f"{settings.path} does not exist")
     else:
-        tables = [(_split_word(name), table) for name, table in read_hub(settings.path).items()]
+        found = read_hub(settings.path, settings.label_separator)
+        tables = [(_split_word(name), table) for name, table in found.items()]
     for split, other in ((Split.VALIDATION, settings.validation_path), (Split.TEST, settings.test_path)):
         if other is not None:
             if not Path(other).is_file():
                 raise UnreadableData(f"{other} does not exist")
-            tables.append((split, read_table(Path(other), settings.encoding)))
+            tables.append((split, _file(Path(other), settings)))
     return tables
 
 
-def _folder(folder: Path, encoding: str | None) -> list[tuple[Split | None, Table]]:
+def _file(path: Path, settings: DataSettings) -> Table:
+    return read_table(path, settings.encoding, settings.label_separator)
+
+
+def _folder(folder: Path, settings: DataSettings) -> list[tuple[Split | None, Table]]:
     """Files named after splits; the training file comes first, since its columns lead."""
     files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.stem.casefold() in SPLIT_WORDS)
     found = {SPLIT_WORDS[path.stem.casefold()]: path for path in files}
@@ -99,7 +105,7 @@ def _folder(folder: Path, encoding: str | None) -> list[tuple[Split | None, Tabl
         raise UnreadableData(f"{folder}: two files for one split among {', '.join(path.name for path in files)}")
     if Split.TRAIN not in found:
         raise UnreadableData(f"{folder} has no train file: expected train.csv (or {', '.join(SUFFIXES[1:])})")
-    return [(split, read_table(found[split], encoding)) for split in Split if split in found]
+    return [(split, _file(found[split], settings)) for split in Split if split in found]
 
 
 def _split_word(word: str) -> Split | None:
@@ -112,7 +118,14 @@ def _require(table: Table, columns: Columns) -> None:
             raise UnreadableData(f"{table.source} has no column {name!r}; it has {', '.join(map(repr, table.columns))}")
 
 
-def _example(record: Record, label: str, columns: Columns, table: Table, split: Split | None) -> Example:
+def _labels(label: str, separator: str) -> tuple[str, ...]:
+    """Each once, sorted, with single spaces."""
+    return tuple(sorted({" ".join(part.split()) for part in label.split(separator)} - {""}))
+
+
+def _example(
+    record: Record, label: str, columns: Columns, table: Table, split: Split | None, separator: str | None
+) -> Example:
     if columns.split is not None:
         word = record.values.get(columns.split) or ""
         split = _split_word(word)
@@ -122,9 +135,11 @@ def _example(record: Record, label: str, columns: Columns, table: Table, split: 
                 f"{table.source}, line {record.line}, column {columns.split!r}: {word!r} is no split; use one of {known}"
             )
     used = {columns.text, columns.label, columns.text_pair, columns.split}
+    labels = None if separator is None else _labels(label, separator)
     return Example(
         text=record.values.get(columns.text) or "",
-        label=label,
+        label=label if labels is None else f" {separator} ".join(labels),
+        labels=labels,
         text_pair=(record.values.get(columns.text_pair) or "") if columns.text_pair is not None else None,
         split=split,
         source=table.source,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from training.failures import UnreadableData
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -11,6 +13,21 @@ class Record:
 
     line: int
     values: dict[str, str | None]
+
+
+def joined(value: object, separator: str | None, where: str) -> object:
+    """A list of words as one text, with the separator between them; anything else, and lists without one, as it is.
+
+    Raises UnreadableData for a word that holds the separator: it would come apart again.
+    """
+    if separator is None or not isinstance(value, list) or any(isinstance(each, list | dict) for each in value):
+        return value
+    words = [str(each) for each in value if each is not None]
+    if torn := next((word for word in words if separator in word), None):
+        raise UnreadableData(
+            f"{where}: {torn[:80]!r} holds the separator {separator!r}; choose another one with --label-separator"
+        )
+    return separator.join(words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from export.manifest import Manifest
 from services.inference.execution.layout import Layout
 from services.inference.execution.session import Session
 from services.inference.prediction import Encoded
-from services.inference.probabilities import softmax
+from services.inference.probabilities import sigmoids, softmax
 
 OUTPUTS = {"embedding": "embedding"}
 """Name of the graph's output, by task; "logits" for all others."""
@@ -52,6 +52,11 @@ def _classified(logits: Any, rows: list[Encoded], temperature: float) -> Sequenc
     return list(zip(logits, softmax(logits, temperature), strict=True))
 
 
+def _classified_severally(logits: Any, rows: list[Encoded], temperature: float) -> Sequence[Any]:
+    """The same where each label is a question of its own."""
+    return list(zip(logits, sigmoids(logits, temperature), strict=True))
+
+
 def _whole(outputs: Any, rows: list[Encoded], temperature: float) -> Sequence[Any]:
     """The row of the output: a vector float32 [width], or the logit [1] of a pair."""
     return list(outputs)
@@ -64,6 +69,7 @@ def _tokens(logits: Any, rows: list[Encoded], temperature: float) -> Sequence[An
 
 RESULTS: dict[str, Callable[[Any, list[Encoded], float], Sequence[Any]]] = {
     "single_label_classification": _classified,
+    "multi_label_classification": _classified_severally,
     "embedding": _whole,
     "pair_scoring": _whole,
     "token_classification": _tokens,

@@ -1,4 +1,4 @@
-"""Single-label classification: the best labels of a text."""
+"""Classification: the labels of a text, of which it has one, or any number."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from export.manifest import Manifest
 from services.inference.combination import combined
 from services.inference.loading import LoadedModel
 from services.inference.pipeline import Answered, Pipeline, Texts
 from services.inference.prediction import Classification, LabelScore, Prediction, Reading
-from services.inference.probabilities import softmax
+from services.inference.probabilities import sigmoids, softmax
 from services.inference.queries import ClassifyQuery
 from services.inference.validation import check_between, check_top_k
 
-TASKS = frozenset({"single_label_classification"})
+TASKS = frozenset({"single_label_classification", "multi_label_classification"})
 
 Row = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Logits and calibrated probabilities, float32 [labels] each, of one window."""
@@ -25,25 +26,32 @@ Row = tuple[NDArray[np.float32], NDArray[np.float32]]
 async def classify(pipeline: Pipeline, query: ClassifyQuery) -> Prediction[Classification]:
     """Labels of the query's texts."""
     check_top_k(query.top_k)
-    check_between(query.threshold, 0.0, 1.0, "threshold")
+    if query.threshold is not None:
+        check_between(query.threshold, 0.0, 1.0, "threshold")
     return await pipeline.answer(query, Texts(query.inputs), TASKS, partial(classification, query=query))
 
 
 def classification(model: LoadedModel, answered: Answered, *, query: ClassifyQuery) -> Classification:
-    """The best labels: equal ones in the model's order."""
-    reading = answered.reading
+    """The labels that the query wants, best first; equal ones in the model's order."""
+    reading, manifest = answered.reading, model.manifest
     logits, probabilities = whole(model, reading, answered.rows, query)
-    one = query.top_k == 1
-    best = [int(probabilities.argmax())] if one else np.argsort(-probabilities, kind="stable")[: query.top_k].tolist()
-    names = model.manifest.labels
+    names = manifest.labels
     labels = [
         LabelScore(names[i], float(probabilities[i]), float(logits[i]))
-        for i in best
-        if probabilities[i] >= query.threshold
+        for i in _best(manifest, probabilities, query.top_k)
+        if probabilities[i] >= _threshold(manifest, i, query)
     ]
     return Classification(
         reading.token_count, reading.truncated, len(reading.windows), labels, probabilities, answered.cached
     )
+
+
+def applying(manifest: Manifest, probabilities: NDArray[np.float32]) -> frozenset[str]:
+    """The labels that a text has: the best one, or where it can have several those that reach their thresholds."""
+    if manifest.thresholds is None:
+        return frozenset({manifest.labels[int(probabilities.argmax())]})
+    reached = probabilities >= np.array(manifest.thresholds, np.float32)
+    return frozenset(name for name, has in zip(manifest.labels, reached, strict=True) if has)
 
 
 def whole(model: LoadedModel, reading: Reading, rows: Sequence[Row], query: ClassifyQuery) -> Row:
@@ -51,4 +59,22 @@ def whole(model: LoadedModel, reading: Reading, rows: Sequence[Row], query: Clas
     if len(rows) == 1:
         return rows[0]
     logits = combined(reading, [row[0] for row in rows], query.options)
-    return logits, softmax(logits, model.manifest.temperature)
+    probabilities = softmax if model.manifest.thresholds is None else sigmoids
+    return logits, probabilities(logits, model.manifest.temperature)
+
+
+def _best(manifest: Manifest, probabilities: NDArray[np.float32], top_k: int | None) -> list[int]:
+    """Positions of the most probable labels."""
+    if top_k is None:
+        top_k = 1 if manifest.thresholds is None else 0
+    if top_k == 1:
+        return [int(probabilities.argmax())]
+    ordered: list[int] = np.argsort(-probabilities, kind="stable")[: top_k or None].tolist()
+    return ordered
+
+
+def _threshold(manifest: Manifest, position: int, query: ClassifyQuery) -> np.float32:
+    """As float32, as probabilities are: one that equals its threshold reaches it."""
+    if query.threshold is not None:
+        return np.float32(query.threshold)
+    return np.float32(0.0 if manifest.thresholds is None else manifest.thresholds[position])

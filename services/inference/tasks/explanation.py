@@ -36,7 +36,7 @@ async def explain(pipeline: Pipeline, query: ExplainQuery) -> Prediction[Explana
         if not isinstance(reading, Reading):
             raise reading if isinstance(reading, Failure) else AssertionError("readings with spans are not remembered")
         groups = _groups(words_of(reading), query.evaluations)
-        without = _without(reading, groups)
+        without = _without(reading, groups, model.manifest.pad_token_id)
         tokenized = time.perf_counter()
         computed = await pipeline.compute(model, [reading.windows[0], *without], query)
         whole, *others = computed.rows
@@ -79,13 +79,17 @@ def _groups(words: list[Word], most: int) -> list[list[Word]]:
     return [words[begin:end] for begin, end in pairwise(bounds)]
 
 
-def _without(reading: Reading, groups: list[list[Word]]) -> list[Encoded]:
-    """The text without the tokens of each group of words; special tokens, and the second text of a pair, stay."""
+def _without(reading: Reading, groups: list[list[Word]], pad: int) -> list[Encoded]:
+    """The text without the tokens of each group of words; special tokens, and the second text of a pair, stay.
+
+    Where nothing stays, since the tokenizer sets no special tokens, one of padding stands for the empty text.
+    """
     assert reading.spans is not None
     ids, types = reading.windows[0].input_ids, reading.windows[0].token_type_ids
     starts, ends = np.array([span or (-1, -1) for span in reading.spans[0]], np.int64).T
     kept = [(ends <= group[0].start) | (starts >= group[-1].end) for group in groups]
-    return [Encoded(ids[mask], None if types is None else types[mask]) for mask in kept]
+    nothing = Encoded(np.array([pad], np.int64))
+    return [Encoded(ids[mask], None if types is None else types[mask]) if mask.any() else nothing for mask in kept]
 
 
 def _attributions(

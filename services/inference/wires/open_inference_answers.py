@@ -61,7 +61,7 @@ def _classified(outcome: Classification | Failure, position: int) -> Classificat
 
 def _add(answer: pb.ModelInferResponse, output: Wanted, rows: Sequence[Classification], labels: Sequence[str]) -> None:
     if output.name == LABEL:
-        best = [row.labels[0].label.encode() for row in rows]
+        best = [labels[int(row.probabilities.argmax())].encode() for row in rows]
         _append(answer, LABEL, "BYTES", [len(rows)], write_bytes(best))
     elif output.top:
         count = min(output.top, len(labels))
@@ -100,12 +100,21 @@ def metadata(model: LoadedModel, versions: Sequence[int]) -> pb.ModelMetadataRes
             tensor(name=PROBABILITIES, datatype="FP32", shape=[-1, len(model.manifest.labels)]),
             tensor(name=LABEL, datatype="BYTES", shape=[-1]),
         ],
-        properties={
-            "variant": model.variant.name,
-            "max_length": str(model.manifest.max_length),
-            "alternative_inputs": ",".join(TOKENS),
-        },
+        properties=_properties(model),
     )
+
+
+def _properties(model: LoadedModel) -> dict[str, str]:
+    properties = {
+        "task": model.manifest.task,
+        "variant": model.variant.name,
+        "max_length": str(model.manifest.max_length),
+        "alternative_inputs": ",".join(TOKENS),
+    }
+    if model.manifest.thresholds is not None:
+        # from which probability each label applies, in the order of the probabilities
+        properties["thresholds"] = ",".join(f"{threshold:.6g}" for threshold in model.manifest.thresholds)
+    return properties
 
 
 def configuration(model: LoadedModel, max_rows: int) -> pb.ModelConfigResponse:

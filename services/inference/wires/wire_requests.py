@@ -61,14 +61,13 @@ DEFAULT_EVALUATIONS = 64
 
 def classify_query(request: pb.ClassifyRequest, deadline: float | None) -> ClassifyQuery:
     """The query of a request."""
-    top_k = request.top_k if request.HasField("top_k") else 1
     return ClassifyQuery(
         _reference(request.model),
         deadline,
         _options(request),
         _inputs(request.inputs),
-        top_k or None,
-        request.threshold,
+        request.top_k if request.HasField("top_k") else None,
+        request.threshold if request.HasField("threshold") else None,
     )
 
 

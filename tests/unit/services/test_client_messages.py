@@ -28,9 +28,13 @@ def test_version_and_label_together_are_refused() -> None:
         classify_request(["a"], "news", 1, "stable", 1)
 
 
-@pytest.mark.parametrize(("top_k", "sent"), [(1, 1), (5, 5), (None, 0)])
-def test_no_top_k_asks_for_all_labels(top_k: int | None, sent: int) -> None:
-    assert classify_request(["a"], "", None, None, top_k).top_k == sent
+@pytest.mark.parametrize("top_k", [1, 5, 0])
+def test_top_k_is_sent_as_given(top_k: int) -> None:
+    assert classify_request(["a"], "", None, None, top_k).top_k == top_k
+
+
+def test_without_top_k_the_model_decides() -> None:
+    assert not classify_request(["a"], "", None, None, None).HasField("top_k")
 
 
 def test_a_lone_text_is_refused_rather_than_classified_letter_by_letter() -> None:

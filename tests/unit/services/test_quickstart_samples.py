@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.quickstart.samples import NoSamples, Sample, pick
 
 
-def written(folder: Path, rows: list[dict[str, str]]) -> Path:
+def written(folder: Path, rows: list[dict[str, Any]]) -> Path:
     path = folder / "test.jsonl"
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return path
@@ -46,14 +47,22 @@ def test_no_more_rows_than_there_are_and_none_twice(tmp_path: Path) -> None:
 
 def test_pairs_keep_their_second_text(tmp_path: Path) -> None:
     rows = [{"text": "a question", "text_pair": "an answer", "label": "right"}]
-    assert pick(written(tmp_path, rows), 1) == [Sample("a question", "an answer", "right")]
+    assert pick(written(tmp_path, rows), 1) == [Sample("a question", "an answer", "right", frozenset({"right"}))]
 
 
 @pytest.mark.parametrize(
     ("text", "script"), [("«Été»", "LATIN"), ("2024: 股市", "CJK"), ("42", ""), ("Привет", "CYRILLIC")]
 )
 def test_the_script_is_that_of_the_first_letter(text: str, script: str) -> None:
-    assert Sample(text, None, "a").script == script
+    assert Sample(text, None, "a", frozenset({"a"})).script == script
+
+
+def test_texts_of_several_labels_and_of_none_keep_them(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"text": "both of them are here", "label": "a | b", "labels": ["a", "b"]},
+        {"text": "not one of them is here", "label": "", "labels": []},
+    ]
+    assert {sample.labels for sample in pick(written(tmp_path, rows), 2)} == {frozenset({"a", "b"}), frozenset()}
 
 
 @pytest.mark.parametrize("content", ["", "\n", '{"text": "a"}\n', "not json\n", "[]\n"])

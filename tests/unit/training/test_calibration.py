@@ -23,8 +23,8 @@ def test_the_temperature_that_made_the_labels_is_found(temperature: float) -> No
 
 def test_scaling_lowers_the_calibration_error() -> None:
     logits, truth = sampled(3.0)
-    before = expected_calibration_error(softmax(logits), truth)
-    after = expected_calibration_error(softmax(logits / fit_temperature(logits, truth)), truth)
+    before = expected_calibration_error(reliability(softmax(logits), truth))
+    after = expected_calibration_error(reliability(softmax(logits / fit_temperature(logits, truth)), truth))
     assert after < 0.03 < before
 
 
@@ -36,8 +36,9 @@ def test_softmax_survives_huge_and_very_negative_logits() -> None:
 
 def test_confident_and_always_wrong_has_the_error_one() -> None:
     probabilities = np.array([[1.0, 0.0]] * 4)
-    assert expected_calibration_error(probabilities, np.ones(4, np.int64)) == pytest.approx(1.0)
-    assert reliability(probabilities, np.ones(4, np.int64)) == [(1.0, 0.0, 1.0)]
+    bins = reliability(probabilities, np.ones(4, np.int64))
+    assert bins == [(1.0, 0.0, 1.0)]
+    assert expected_calibration_error(bins) == pytest.approx(1.0)
 
 
 def test_scores_of_a_small_confusion() -> None:

@@ -64,7 +64,7 @@ def test_a_batch_is_padded_to_its_own_longest_row() -> None:
 
 
 def test_pairs_get_segment_ids_and_long_texts_are_cut(encoder: Path) -> None:
-    rows = encode([Example("team won", "a", "market fell " * 30)], load_tokenizer(str(encoder)), ["a"], 16)
+    rows = encode([Example("team won", "a", "market fell " * 30)], load_tokenizer(str(encoder)), [0], 16)
     assert rows.lengths == [16]
     assert set(rows[0].token_type_ids) == {0, 1}
 

@@ -1,0 +1,66 @@
+"""What logits decide: the label of a text, or which labels it has. Variants are compared by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.manifest import HEADLINE
+from training.dataset import Example, TaskName
+from training.run import RunRecord
+from training.tasks import task_of
+
+Decided = NDArray[np.int64] | NDArray[np.bool_]
+"""Indices of the labels, [rows]; or whether each label applies, [rows, labels]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """How one run's logits are read. `cuts`: the logit from which each label applies; None: the best label does."""
+
+    task: TaskName
+    labels: list[str]
+    cuts: NDArray[np.float32] | None
+    metric: str
+    """What `score` is called."""
+
+    @classmethod
+    def of(cls, record: RunRecord) -> Decisions:
+        """Those of a run."""
+        metric = HEADLINE[record.task][0]
+        if record.thresholds is None:
+            return cls(record.task, record.labels, None, metric)
+        thresholds = np.array(record.thresholds)
+        cuts = record.temperature * np.log(thresholds / (1 - thresholds))
+        return cls(record.task, record.labels, cuts.astype(np.float32), metric)
+
+    def made(self, logits: NDArray[np.float32]) -> Decided:
+        """Of logits [rows, labels]."""
+        return logits.argmax(axis=1) if self.cuts is None else logits >= self.cuts
+
+    def right(self, examples: Sequence[Example]) -> Decided:
+        """What the rows say."""
+        truth = task_of(self.task).truth(examples, self.labels)
+        return truth.astype(np.int64) if self.cuts is None else truth > 0
+
+    def score(self, decided: Decided, right: Decided) -> float:
+        """Accuracy; with several labels a row the F1 over all decisions. In [0, 1]."""
+        if self.cuts is None:
+            return agreement(decided, right)
+        wrong = int((decided != right).sum())
+        hits = int((decided & right).sum())
+        return 2 * hits / (2 * hits + wrong) if hits else 0.0
+
+
+def agreement(one: Decided, other: Decided) -> float:
+    """Share of equal decisions, of which there is one for each row, or for each row and label."""
+    return float((one == other).mean())
+
+
+def flips(one: Decided, other: Decided) -> float:
+    """Share of the rows that are not decided alike."""
+    differs = one != other
+    return float((differs if differs.ndim == 1 else differs.any(axis=1)).mean())

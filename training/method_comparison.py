@@ -1,0 +1,87 @@
+"""What each method costs and gives, by training the same data with each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from rich.table import Table
+
+from training.failures import TrainingFailure
+from training.run import HEADLINES, RunDirectory, RunRecord
+from training.settings import Method
+
+METHODS: tuple[Method, ...] = get_args(Method)
+MEGABYTE = 2**20
+
+
+class MethodFailed(TrainingFailure):
+    """A run of the comparison ended with an error, which stands above on the terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One method's run. `peak_bytes`: the most memory its process held, with libraries and data."""
+
+    method: Method
+    record: RunRecord
+    peak_bytes: int
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        """Of training alone, validation included."""
+        return float(str(self.record.config["training_seconds"])) / int(str(self.record.config["epochs_run"]))
+
+
+def measure(method: Method, name: str, out: Path, options: Sequence[str]) -> Measured:
+    """Trains in a process of its own, from the beginning. Raises MethodFailed."""
+    run = RunDirectory(out / f"{name}-{method}")
+    run.record_path.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "training", "fit", "--name", run.root.name, "--out", str(out), "--method", method]
+    child = subprocess.Popen([*command, *options])  # noqa: S603 - our own module
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    record = run.record()
+    if child.returncode or record is None:
+        raise MethodFailed(f"method {method} could not be trained; what it said stands above")
+    return Measured(method, record, _peak(usage))
+
+
+def _peak(usage: resource.struct_rusage) -> int:
+    """Linux counts kilobytes, macOS bytes."""
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def table(measured: Sequence[Measured]) -> Table:
+    """A row for each method."""
+    metric, title = next(iter(HEADLINES[measured[0].record.task].items()))
+    shown = Table("method", box=None, pad_edge=False)
+    for column in (
+        "trained weights",
+        "of all",
+        "peak memory",
+        "s an epoch",
+        "epochs",
+        f"validation {title}",
+        f"test {title}",
+    ):
+        shown.add_column(column, justify="right")
+    for each in measured:
+        config = each.record.config
+        trained, weights = int(str(config["trained_weights"])), int(str(config["weights"]))
+        shown.add_row(
+            each.method,
+            f"{trained:,}",
+            f"{100 * trained / weights:.2f} %",
+            f"{each.peak_bytes / MEGABYTE:,.0f} MiB",
+            f"{each.seconds_per_epoch:.1f}",
+            str(config["epochs_run"]),
+            *(f"{100 * each.record.metrics[split][metric]:.1f} %" for split in ("validation", "test")),
+        )
+    return shown

@@ -1,0 +1,20 @@
+"""The tasks that a model can be fine-tuned for, by their names."""
+
+from __future__ import annotations
+
+from training.dataset import TaskName
+from training.tasks.multi_label import MultiLabel
+from training.tasks.single_label import SingleLabel
+from training.tasks.task import Judgement, Task, Truth
+
+__all__ = ["Judgement", "Task", "Truth", "task_of"]
+
+TASKS: dict[TaskName, Task] = {
+    "single_label_classification": SingleLabel(),
+    "multi_label_classification": MultiLabel(),
+}
+
+
+def task_of(name: TaskName) -> Task:
+    """The task of that name."""
+    return TASKS[name]

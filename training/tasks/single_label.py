@@ -1,0 +1,80 @@
+"""One label a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from training.calibration import fit_temperature, reliability, softmax
+from training.dataset import Dataset, Example, Split
+from training.evaluation import evaluate, uncertainty
+from training.losses import FocalLoss
+from training.plots import plot_calibration, plot_confusion
+from training.schedule import class_weights
+from training.settings import FineTuneSettings
+from training.tasks.files import write_metrics, write_predictions
+from training.tasks.task import Judgement, Logits, Truth
+
+AXES = ("stated probability of the best label", "share of rows where it was right")
+
+
+class SingleLabel:
+    """Cross-entropy, accuracy, temperature scaling."""
+
+    def truth(self, examples: Sequence[Example], labels: Sequence[str]) -> Truth:
+        """Indices of the labels, int64 [rows]."""
+        index = {label: position for position, label in enumerate(labels)}
+        return np.array([index[example.label] for example in examples], np.int64)
+
+    def loss(self, settings: FineTuneSettings, dataset: Dataset) -> nn.Module:
+        """Cross-entropy, or focal loss."""
+        weights = class_weights(settings.class_weights, dataset.train, dataset.labels, settings.sampling)
+        if settings.loss == "focal":
+            return FocalLoss(settings.focal_gamma, weights)
+        return nn.CrossEntropyLoss(weights, label_smoothing=settings.label_smoothing)
+
+    def score(self, logits: Logits, truth: Truth) -> float:
+        """Accuracy."""
+        return float((logits.argmax(axis=1) == truth).mean())
+
+    def judge(self, logits: Mapping[Split, Logits], dataset: Dataset, folder: Path) -> Judgement:
+        """Accuracy, F1 and calibration error of both splits; confusion matrix."""
+        truths = {
+            Split.VALIDATION: self._indices(dataset.validation, dataset),
+            Split.TEST: self._indices(dataset.test, dataset),
+        }
+        temperature = fit_temperature(logits[Split.VALIDATION], truths[Split.VALIDATION])
+        results = {split: evaluate(logits[split], truths[split], dataset.labels, temperature) for split in truths}
+        raw = {split: evaluate(logits[split], truths[split], dataset.labels, 1.0) for split in truths}
+        metrics = {
+            split.value: {**result.scores(), "calibration_error_before": raw[split].calibration_error}
+            for split, result in results.items()
+        }
+        test, truth = results[Split.TEST], truths[Split.TEST]
+        plot_confusion(test.confusion, dataset.labels, folder / "confusion.png")
+        before, after = softmax(logits[Split.TEST]), softmax(logits[Split.TEST] / temperature)
+        errors = (raw[Split.TEST].calibration_error, test.calibration_error)
+        points = (reliability(before, truth), reliability(after, truth))
+        plot_calibration(*points, errors, AXES, folder / "calibration.png")
+        intervals = uncertainty(logits[Split.TEST], truth)
+        more = {"intervals": intervals, "per_class": test.per_class, "confusion": test.confusion.tolist()}
+        write_metrics(folder, temperature, metrics, more)
+        write_predictions(folder, (self._line(*each, dataset) for each in zip(dataset.test, after, strict=True)))
+        return Judgement(temperature, None, metrics, intervals)
+
+    def _indices(self, examples: Sequence[Example], dataset: Dataset) -> NDArray[np.int64]:
+        return self.truth(examples, dataset.labels).astype(np.int64, copy=False)
+
+    @staticmethod
+    def _line(example: Example, row: NDArray[np.float64], dataset: Dataset) -> dict[str, object]:
+        best = int(row.argmax())
+        return {
+            "text": example.text,
+            "label": example.label,
+            "predicted": dataset.labels[best],
+            "probability": round(float(row[best]), 6),
+        }

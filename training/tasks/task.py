@@ -1,0 +1,49 @@
+"""What a task decides: what is to be learned, by which loss, how a model is scored, and what a record says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from training.dataset import Dataset, Example, Split
+from training.intervals import Interval
+from training.settings import FineTuneSettings
+
+Truth = NDArray[np.int64] | NDArray[np.float32]
+"""What is right of each row: the index of its label, [rows]; or 1 for each label that applies, else 0, [rows, labels]."""
+Logits = NDArray[np.float32]
+"""[rows, labels]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the validation rows decided, and how good the model is."""
+
+    temperature: float
+    thresholds: list[float] | None
+    metrics: dict[str, dict[str, float]]
+    """Split -> metric -> value."""
+    intervals: dict[str, Interval]
+    """Metric -> 95 % interval of its value on the test rows."""
+
+
+class Task(Protocol):
+    """One kind of question that a model can answer."""
+
+    def truth(self, examples: Sequence[Example], labels: Sequence[str]) -> Truth:
+        """What is right, for the loss and the scores."""
+
+    def loss(self, settings: FineTuneSettings, dataset: Dataset) -> nn.Module:
+        """Makes one number of logits [rows, labels], float32, and what is right of the rows."""
+
+    def score(self, logits: Logits, truth: Truth) -> float:
+        """How good the model is, in [0, 1]; the epoch with the highest score is kept."""
+
+    def judge(self, logits: Mapping[Split, Logits], dataset: Dataset, folder: Path) -> Judgement:
+        """Decides on the validation rows what is to be decided, then measures; writes metrics, plots and predictions."""
