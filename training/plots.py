@@ -59,10 +59,13 @@ def plot_label_scores(scores: dict[str, float], rows: dict[str, int], path: Path
     axes.barh(range(len(labels)), [scores[label] for label in labels], color="#3d6fb4", height=0.65)
     axes.set_yticks(range(len(labels)), [f"{label} ({rows[label]})" for label in labels], fontsize=9)
     for position, label in enumerate(labels):
-        axes.text(min(scores[label], 0.93) + 0.01, position, f"{100 * scores[label]:.0f} %", va="center", fontsize=8)
+        score = scores[label]
+        inside = score > 0.2
+        place, side, colour = (score - 0.01, "right", "white") if inside else (score + 0.01, "left", "#1c2430")
+        axes.text(place, position, f"{100 * score:.0f} %", va="center", ha=side, color=colour, fontsize=8)
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.6, len(labels) - 0.4)
-    axes.set_xlabel("F1 on the test rows; in brackets the rows that have the label")
+    figure.supxlabel("F1 on the test rows (in brackets: rows that have the label)", fontsize=9)
     figure.savefig(path, dpi=110)
 
 

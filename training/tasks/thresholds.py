@@ -24,7 +24,10 @@ def chosen_thresholds(probabilities: NDArray[np.float64], truth: NDArray[np.floa
 
 
 def best_threshold(probabilities: NDArray[np.float64], truth: NDArray[np.float32]) -> float:
-    """The threshold in 0.02..0.98 with the highest F1 over these rows, in the middle between two of them; 0.5 without any."""
+    """The threshold in 0.02..0.98 with the highest F1 over these rows, in the middle between two of them; 0.5 without any.
+
+    Of several that are as good, the one nearest to 0.5: where rows leave a wide gap, its edges are no place for a threshold.
+    """
     total = float(truth.sum())
     if not total:
         return 0.5
@@ -36,4 +39,5 @@ def best_threshold(probabilities: NDArray[np.float64], truth: NDArray[np.float32
     thresholds = np.unique(np.clip([LOWEST, *middles, HIGHEST], LOWEST, HIGHEST))
     begin = np.searchsorted(ascending, thresholds, side="left")
     f1 = 2 * hits[begin] / (len(ascending) - begin + total)
-    return float(thresholds[f1.argmax()])
+    best = thresholds[f1 >= f1.max() - 1e-12]
+    return float(best[np.abs(best - 0.5).argmin()])

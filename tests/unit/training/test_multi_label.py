@@ -131,6 +131,12 @@ def test_no_threshold_is_better_than_the_best(sample: list[tuple[float, bool]]) 
     assert scores[found] == pytest.approx(max(scores.values()))
 
 
+def test_of_thresholds_that_are_as_good_the_one_nearest_to_one_half_is_taken() -> None:
+    truth = np.array([0, 0, 1, 1], np.float32)
+    assert best_threshold(np.array([0.001, 0.01, 0.99, 0.999]), truth) == pytest.approx(0.5)
+    assert best_threshold(np.array([0.001, 0.002, 0.03, 0.04]), truth) == LOWEST
+
+
 def test_a_label_of_few_rows_takes_the_threshold_of_all() -> None:
     probabilities = np.column_stack([np.linspace(0, 1, 100), np.linspace(0, 0.5, 100)])
     truth = np.zeros((100, 2), np.float32)
