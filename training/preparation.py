@@ -12,7 +12,7 @@ from training.dataset import Dataset, Example
 from training.duplicates import DuplicateReport, Progress, drop_exact, drop_near, label_variants, leaks
 from training.failures import UnusableData
 from training.inspection import DataReport, Findings, describe
-from training.reading import read
+from training.reading import Reading, read
 from training.splitting import split
 
 CountTokens = Callable[[list[str]], list[int]]
@@ -27,6 +27,25 @@ class Prepared:
     pair: bool
 
 
+@dataclass(frozen=True, slots=True)
+class DistinctRows:
+    """Rows that were read, cleaned and deduplicated, not yet split."""
+
+    examples: list[Example]
+    groups: list[int]
+    """The look-alike group of each row: rows of one group must not be torn apart."""
+    reading: Reading
+    cleaning: CleaningReport
+    duplicates: DuplicateReport
+    leaks: dict[tuple[str, str], list[tuple[int, int]]]
+    dropped_classes: dict[str, int]
+
+    @property
+    def pair(self) -> bool:
+        """Whether the examples are pairs of texts."""
+        return self.reading.columns.text_pair is not None
+
+
 def silent(task: str, done: int, total: int) -> None:
     """A progress listener that says nothing."""
 
@@ -36,6 +55,16 @@ def prepare(settings: DataSettings, count_tokens: CountTokens | None = None, pro
 
     Raises UnreadableData or UnusableData, each naming what is wrong, where, and what to do.
     """
+    rows = distinct_rows(settings, progress)
+    dataset = split(rows.examples, rows.groups, settings)
+    findings = Findings(
+        rows.reading, rows.cleaning, rows.duplicates, rows.leaks, label_variants(rows.examples), rows.dropped_classes
+    )
+    return Prepared(dataset, describe(settings, dataset, findings, count_tokens), rows.pair)
+
+
+def distinct_rows(settings: DataSettings, progress: Progress = silent) -> DistinctRows:
+    """Reads, cleans and deduplicates; the order is that of the source. Raises UnreadableData or UnusableData."""
     reading = read(settings)
     progress("cleaning", 0, len(reading.examples))
     cleaned, cleaning = clean(reading.examples)
@@ -46,9 +75,7 @@ def prepare(settings: DataSettings, count_tokens: CountTokens | None = None, pro
     unique, dropped = _without_rare(unique, settings)
     kept, groups = drop_near(unique, settings.near_duplicate_threshold, settings.group_threshold, duplicates, progress)
     _require_classes(kept, settings, cleaning)
-    dataset = split(kept, groups, settings)
-    findings = Findings(reading, cleaning, duplicates, found_leaks, label_variants(kept), dropped)
-    return Prepared(dataset, describe(settings, dataset, findings, count_tokens), reading.columns.text_pair is not None)
+    return DistinctRows(kept, groups, reading, cleaning, duplicates, found_leaks, dropped)
 
 
 def _without_rare(examples: list[Example], settings: DataSettings) -> tuple[list[Example], dict[str, int]]:

@@ -48,6 +48,23 @@ def fingerprint(examples: list[Example]) -> str:
     return digest.hexdigest()
 
 
+def strata(examples: list[Example], groups: list[int], seed: int) -> dict[str, list[list[int]]]:
+    """The look-alike groups, each as the positions of its rows, by their most frequent label, of several labels the rarest.
+
+    A hash of the texts and the seed orders the groups of a label: a new row at the top of the file moves nobody else.
+    """
+    members: dict[int, list[int]] = defaultdict(list)
+    for position, group in enumerate(groups):
+        members[group].append(position)
+    found: dict[str, list[list[int]]] = defaultdict(list)
+    rarity = Counter(label for example in examples for label in example.given)
+    for rows in members.values():
+        found[Counter(_stratum(examples[i], rarity) for i in rows).most_common(1)[0][0]].append(rows)
+    for stratum in found.values():
+        stratum.sort(key=lambda rows: min(_rank(examples[i], seed) for i in rows))
+    return found
+
+
 def _complete(examples: list[Example], groups: list[int], settings: DataSettings) -> list[Example]:
     """The user's splits, with the parts they did not give cut from rows marked train (or not marked)."""
     given = {example.split for example in examples}
@@ -61,17 +78,8 @@ def _complete(examples: list[Example], groups: list[int], settings: DataSettings
 def _assign(
     examples: list[Example], groups: list[int], validation: float, test: float, settings: DataSettings
 ) -> list[Example]:
-    members: dict[int, list[int]] = defaultdict(list)
-    for position, group in enumerate(groups):
-        members[group].append(position)
-    strata: dict[str, list[list[int]]] = defaultdict(list)
-    rarity = Counter(label for example in examples for label in example.given)
-    for rows in members.values():
-        strata[Counter(_stratum(examples[i], rarity) for i in rows).most_common(1)[0][0]].append(rows)
     result: dict[int, Split] = {}
-    for stratum in strata.values():
-        # a hash of the texts orders the groups: a new row at the top of the file moves nobody else
-        stratum.sort(key=lambda rows: min(_rank(examples[i], settings.seed) for i in rows))
+    for stratum in strata(examples, groups, settings.seed).values():
         total = sum(map(len, stratum))
         wanted = {Split.TEST: _share(total, test), Split.VALIDATION: _share(total, validation)}
         for number, rows in enumerate(stratum):

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from training.atomic_files import replace_file
 from training.encoding import EncodedDataset, LengthGroupedOrder, collator, sorted_batches
 from training.optimization import parameter_groups
 from training.sampling import EpochRows
@@ -105,13 +106,6 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above
     def restore(self, model: nn.Module) -> None:
         """Loads the best weights into the model."""
         model.load_state_dict(load_file(self._weights))
-
-
-def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Writes aside and renames, so that a kill leaves the old file or the new one."""
-    aside = path.with_name(path.name + ".partial")
-    write(aside)
-    aside.replace(path)
 
 
 class CheckpointClock(TrainerCallback):  # type: ignore[misc]  # as above
