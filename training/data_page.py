@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
 from training.inspection import DataReport
+from training.pages import render_page
 
 
 def render(report: DataReport) -> str:
-    """The page as text. Every value is escaped: a row that holds markup is shown, never run."""
-    from jinja2 import Environment, StrictUndefined
-
-    template = resources.files("training").joinpath("templates/data_report.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    """The page as text."""
     most = max(each.total for each in report.classes)
     fullest = max(count for _, count in report.lengths.histogram)
     classes = sorted(report.classes, key=lambda each: -each.total)
-    return environment.from_string(template).render(
-        report=report, classes=classes, most=most, fullest=max(1, fullest), dropped=report.rows_read - report.rows_kept
+    return render_page(
+        "data_report.html",
+        report=report,
+        classes=classes,
+        most=most,
+        fullest=max(1, fullest),
+        dropped=report.rows_read - report.rows_kept,
     )

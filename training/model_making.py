@@ -75,8 +75,13 @@ def make_model(
         ) from None
     if tokenization.added:
         extend_embeddings(encoder, len(tokenization.tokenizer), settings.seed)
-    pooling: Pooling = settings.pooling or ("mean" if source.pooling == "mean" else "cls")
-    return SequenceClassifier(encoder, HeadSettings(labels=labels, pooling=pooling, dropout=settings.dropout))
+    head = HeadSettings(labels=labels, pooling=chosen_pooling(settings, source), dropout=settings.dropout)
+    return SequenceClassifier(encoder, head)
+
+
+def chosen_pooling(settings: FineTuneSettings, source: EncoderSource) -> Pooling:
+    """As the settings say, else what the encoder was trained with."""
+    return settings.pooling or ("mean" if source.pooling == "mean" else "cls")
 
 
 def position_limit(config: PretrainedConfig) -> int:

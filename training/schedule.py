@@ -8,6 +8,7 @@ from collections import Counter
 import torch
 
 from training.dataset import Example
+from training.settings import FineTuneSettings
 
 ROWS_PER_CLASS = 800
 MIN_STEPS = 250
@@ -39,6 +40,13 @@ def chosen_rate(width: int, rows: int, classes: int) -> float:
         return 5e-5
     scale = math.sqrt(FEW_ROWS / max(1.0, rows / classes))
     return round(3e-4 * max(1 / 3, min(1.0, scale)), 7)
+
+
+def epochs_and_rate(settings: FineTuneSettings, width: int, rows: int, classes: int) -> tuple[int, float]:
+    """Epochs and peak learning rate: as the settings say, else chosen for `rows` training rows."""
+    steps = -(-rows // (settings.batch_size * settings.gradient_accumulation))
+    epochs = settings.epochs or chosen_epochs(rows, classes, steps)
+    return epochs, settings.learning_rate or chosen_rate(width, rows, classes)
 
 
 def class_weights(wanted: str, examples: list[Example], labels: list[str]) -> torch.Tensor | None:
