@@ -21,21 +21,23 @@ from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, chosen_max_length, collator, encode, token_counter
 from training.heads import SequenceClassifier
 from training.inspect_command import summarise, write_report
-from training.methods import RATES, apply_method, merge, trainable
+from training.methods import apply_method, merge, trainable
 from training.model_making import Tokenization, load_tokenizer, make_model, make_tokenizer, position_limit
 from training.preparation import Prepared, prepare
 from training.progress import Steps, listener
 from training.run import RunDirectory, RunRecord
 from training.sampling import EpochRows
-from training.schedule import chosen_epochs, chosen_rate
+from training.schedule import epochs_and_rate
 from training.settings import FineTuneSettings
 from training.tasks import Task, task_of
 from training.trainer import (
+    AfterEpoch,
     BestEpoch,
     CheckpointClock,
     ClassifierTrainer,
     ProgressListener,
     chosen_precision,
+    go_on,
     predict_logits,
     training_arguments,
 )
@@ -55,7 +57,7 @@ class Encoded:
 def fine_tune(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: str, console: Console) -> RunRecord:
     """Trains, evaluates and calibrates; writes everything into `run`. Resumes when an earlier attempt was cut off."""
     begun = time.monotonic()
-    _discard_other_attempt(run, step_fingerprint)
+    discard_other_attempt(run, step_fingerprint)
     set_seed(settings.seed)
     source = find_encoder(settings.model)
     prepared = _prepare(settings.data, source, run, console)
@@ -65,14 +67,14 @@ def fine_tune(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: s
         console.print(f"vocabulary extended by {tokenization.added:,} characters that {settings.model} does not know")
     set_seed(settings.seed)
     model = make_model(source, tokenization, dataset.labels, settings)
-    max_length = _max_length(settings, dataset, tokenization, model)
+    max_length = fitting_length(settings, dataset, tokenization, position_limit(model.config))
     encoded = Encoded(
         *(
             encode(rows, tokenization.tokenizer, task.truth(rows, dataset.labels), max_length)
             for rows in (dataset.train, dataset.validation, dataset.test)
         )
     )
-    config = _train(settings, task, dataset, encoded, model, tokenization, run, console)
+    config = train(settings, task, dataset, encoded, model, tokenization, run, console)
     logits = {
         Split.VALIDATION: predict_logits(model, encoded.validation, _pad(tokenization)),
         Split.TEST: predict_logits(model, encoded.test, _pad(tokenization)),
@@ -104,7 +106,7 @@ def fine_tune(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: s
     return record
 
 
-def _discard_other_attempt(run: RunDirectory, step_fingerprint: str) -> None:
+def discard_other_attempt(run: RunDirectory, step_fingerprint: str) -> None:
     """Removes what an attempt with other data, settings or code left; keeps what this very attempt can resume from."""
     mark = run.trainer / "fingerprint"
     run.record_path.unlink(missing_ok=True)
@@ -125,17 +127,15 @@ def _prepare(settings: DataSettings, source: EncoderSource, run: RunDirectory, c
     return prepared
 
 
-def _max_length(
-    settings: FineTuneSettings, dataset: Dataset, tokenization: Tokenization, model: SequenceClassifier
-) -> int:
-    limit = position_limit(model.config)
+def fitting_length(settings: FineTuneSettings, dataset: Dataset, tokenization: Tokenization, limit: int) -> int:
+    """Tokens a text is cut to: as the settings say, or what the training rows need; never above the encoder's `limit`."""
     if settings.max_length is not None:
         return min(settings.max_length, limit)
     lengths = encode(dataset.train, tokenization.tokenizer, [0] * len(dataset.train), limit).lengths
     return chosen_max_length(lengths, limit)
 
 
-def _train(
+def train(
     settings: FineTuneSettings,
     task: Task,
     dataset: Dataset,
@@ -144,13 +144,15 @@ def _train(
     tokenization: Tokenization,
     run: RunDirectory,
     console: Console,
+    after_epoch: AfterEpoch = go_on,
 ) -> dict[str, object]:
-    """Trains in place and leaves the best epoch's weights in `model`; returns the settings that the data decided."""
+    """Trains in place and leaves the best epoch's weights in `model`; returns the settings that the data decided.
+
+    The test split is not looked at. `after_epoch` can stop the training early.
+    """
     drawn = EpochRows([example.label for example in dataset.train], settings.sampling, settings.seed)
-    steps = -(-len(drawn) // (settings.batch_size * settings.gradient_accumulation))
-    epochs = settings.epochs or chosen_epochs(len(drawn), len(dataset.labels), steps)
-    usual = chosen_rate(model.config.hidden_size, len(encoded.train), len(dataset.labels))
-    rate = settings.learning_rate or RATES[settings.method] * usual
+    sizes = (model.config.hidden_size, len(encoded.train), len(dataset.labels), len(drawn))
+    epochs, rate = epochs_and_rate(settings, *sizes)
     apply_method(model, settings)
     weights = trainable(model)
     precision = chosen_precision(settings.mixed_precision)
@@ -162,7 +164,7 @@ def _train(
         module.train(training)
         return task.score(logits, truth)
 
-    best = BestEpoch(run.trainer, score, settings.early_stopping_patience)
+    best = BestEpoch(run.trainer, score, settings.early_stopping_patience, after_epoch)
     with listener(console) as progress:
         trainer = ClassifierTrainer(
             model=model,

@@ -6,11 +6,14 @@ import hashlib
 from pathlib import Path
 
 
-def source_fingerprint(package: Path, suffixes: tuple[str, ...] = (".py",)) -> str:
-    """SHA-256 over the source files below a package folder, names included."""
+def source_fingerprint(package: Path, suffixes: tuple[str, ...] = (".py",), without: tuple[str, ...] = ()) -> str:
+    """SHA-256 over the source files below a package folder, names included; folders named in `without` are left out."""
     digest = hashlib.sha256()
+    left_out = {"__pycache__", *without}
     for path in sorted(
-        path for path in package.rglob("*") if path.suffix in suffixes and "__pycache__" not in path.parts
+        path
+        for path in package.rglob("*")
+        if path.suffix in suffixes and left_out.isdisjoint(path.relative_to(package).parts)
     ):
         digest.update(str(path.relative_to(package)).encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

@@ -12,10 +12,7 @@ from torch import nn
 
 from training.failures import InvalidSettings
 from training.heads import SequenceClassifier
-from training.settings import FineTuneSettings, Method
-
-RATES: dict[Method, float] = {"full": 1.0, "frozen": 1.0, "bitfit": 5.0, "lora": 3.0}
-"""Times the rate that is chosen for training all weights: fewer and smaller weights must move further."""
+from training.settings import FineTuneSettings
 
 
 def apply_method(model: SequenceClassifier, settings: FineTuneSettings) -> None:

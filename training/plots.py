@@ -8,19 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.calibration import Reliability
+from training.figures import figure as _figure
 
 FEW = 20
-FONTS = ["DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "Microsoft YaHei", "PingFang SC"]
-
-
-def _figure(width: float, height: float):  # type: ignore[no-untyped-def]  # matplotlib has no types here
-    import matplotlib
-    from matplotlib import font_manager
-    from matplotlib.figure import Figure
-
-    known = {font.name for font in font_manager.fontManager.ttflist}
-    matplotlib.rcParams["font.family"] = [name for name in FONTS if name in known] or ["sans-serif"]
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def plot_confusion(confusion: NDArray[np.int64], labels: list[str], path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+from training.data_settings import DataSettings
 from training.encoders import PACKAGED
 from training.fingerprint import combined, files_fingerprint, source_fingerprint
 from training.settings import FineTuneSettings
@@ -12,14 +13,31 @@ from training.settings import FineTuneSettings
 
 def step_fingerprint(settings: FineTuneSettings) -> str:
     """SHA-256 over the data files, the settings, a local encoder's files and the code of `training`."""
-    data = settings.data
-    paths = [Path(path) for path in (data.path, data.validation_path, data.test_path) if path is not None]
-    encoder = settings.model
-    if encoder != PACKAGED and Path(encoder).is_dir():
-        encoder = files_fingerprint([Path(encoder)])
+    return combined(
+        rows_fingerprint(settings.data),
+        encoder_fingerprint(settings.model),
+        settings_as_text(settings),
+        code_fingerprint((".py", ".html", ".css")),
+    )
+
+
+def rows_fingerprint(data: DataSettings) -> str:
+    """SHA-256 over what the data files hold; a hub id counts as its name."""
+    return files_fingerprint([Path(path) for path in (data.path, data.validation_path, data.test_path) if path])
+
+
+def encoder_fingerprint(model: str) -> str:
+    """SHA-256 over the files of a local encoder; another one is known by its name."""
+    return files_fingerprint([Path(model)]) if model != PACKAGED and Path(model).is_dir() else model
+
+
+def settings_as_text(settings: FineTuneSettings) -> str:
+    """The settings as JSON without paths, which may be written in different ways; what counts is what they hold."""
+    return settings.model_dump_json(exclude={"data": {"path", "validation_path", "test_path"}, "model": True})
+
+
+def code_fingerprint(suffixes: tuple[str, ...] = (".py",), without: tuple[str, ...] = ()) -> str:
+    """SHA-256 over the source of `training`, without the folders named in `without`."""
     spec = find_spec("training")
     assert spec is not None and spec.origin is not None
-    code = source_fingerprint(Path(spec.origin).parent, (".py", ".html"))
-    # paths may be written in different ways; what counts is what they hold
-    written = settings.model_dump_json(exclude={"data": {"path", "validation_path", "test_path"}, "model": True})
-    return combined(files_fingerprint(paths), encoder, written, code)
+    return source_fingerprint(Path(spec.origin).parent, suffixes, without)

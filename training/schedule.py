@@ -8,6 +8,7 @@ from collections import Counter
 import torch
 
 from training.dataset import Example
+from training.settings import FineTuneSettings, Method
 
 ROWS_PER_CLASS = 800
 MIN_STEPS = 250
@@ -39,6 +40,20 @@ def chosen_rate(width: int, rows: int, classes: int) -> float:
         return 5e-5
     scale = math.sqrt(FEW_ROWS / max(1.0, rows / classes))
     return round(3e-4 * max(1 / 3, min(1.0, scale)), 7)
+
+
+RATES: dict[Method, float] = {"full": 1.0, "frozen": 1.0, "bitfit": 5.0, "lora": 3.0}
+"""Times the rate that is chosen for training all weights: fewer and smaller weights must move further."""
+
+
+def epochs_and_rate(
+    settings: FineTuneSettings, width: int, rows: int, classes: int, drawn: int | None = None
+) -> tuple[int, float]:
+    """Epochs and peak learning rate: as the settings say, else chosen for `rows` training rows, `drawn` in an epoch."""
+    drawn = rows if drawn is None else drawn
+    steps = -(-drawn // (settings.batch_size * settings.gradient_accumulation))
+    epochs = settings.epochs or chosen_epochs(drawn, classes, steps)
+    return epochs, settings.learning_rate or RATES[settings.method] * chosen_rate(width, rows, classes)
 
 
 def class_weights(

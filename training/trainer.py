@@ -26,6 +26,14 @@ from training.settings import FineTuneSettings
 
 EVALUATION_BATCH = 64
 
+AfterEpoch = Callable[[dict[int, float]], bool]
+"""Hears epoch -> validation score after each epoch; True stops the training."""
+
+
+def go_on(scores: dict[int, float]) -> bool:
+    """An `AfterEpoch` that never stops."""
+    return False
+
 
 class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no types here
     """Trains a `training.heads.SequenceClassifier` whose batches carry `labels`, what is right of their rows."""
@@ -63,13 +71,17 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above
 
     Its state is two files, replaced together with a rename each, and a resumed run repeats at most the evaluation of
     the epoch it was in: the same weights give the same score, so the result is that of an uninterrupted run.
+    `after_epoch` hears the scores of all epochs so far; training stops when it answers True.
     """
 
-    def __init__(self, folder: Path, score: Callable[[nn.Module], float], patience: int) -> None:
+    def __init__(
+        self, folder: Path, score: Callable[[nn.Module], float], patience: int, after_epoch: AfterEpoch
+    ) -> None:
         self._weights = folder / "best.safetensors"
         self._record = folder / "scores.json"
         self._score = score
         self._patience = patience
+        self._after_epoch = after_epoch
         self.scores: dict[int, float] = {}
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -95,7 +107,8 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above
             )
         text = json.dumps(self.scores)
         replace_file(self._record, lambda aside: aside.write_text(text, encoding="utf-8"))
-        if epoch - self.best_epoch >= self._patience:
+        enough = self._after_epoch(self.scores)
+        if enough or epoch - self.best_epoch >= self._patience:
             control.should_training_stop = True
 
     @property
