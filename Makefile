@@ -15,6 +15,7 @@ REGISTRY ?= models
 PORT ?= 50051
 METRICS_PORT ?= 9090
 FIT_OPTIONS ?=
+SEARCH_OPTIONS ?=
 EXPORT_OPTIONS ?=
 QUICKSTART_OPTIONS ?=
 BENCH_OPTIONS ?=
@@ -37,6 +38,10 @@ run: install ## train, export, verify, publish and serve DATA as model NAME, the
 .PHONY: inspect
 inspect: install ## report on DATA: counts, balance, lengths, duplicates, conflicts, leaks
 	@$(BIN)/python -m training inspect '$(DATA)'
+
+.PHONY: search
+search: $(VENV)/.ready-search ## look for better settings for DATA than the defaults; see docs/training.md
+	@$(BIN)/python -m training search --data '$(DATA)' --name '$(NAME)' --model '$(MODEL)' $(SEARCH_OPTIONS)
 
 .PHONY: compare-methods
 compare-methods: install ## fine-tune on DATA with each method: weights trained, memory, time, quality
@@ -117,7 +122,7 @@ develop: $(VENV)/.ready-dev ## add the tools for tests and checks to the environ
 clean: ## remove what was built (not runs, not models, not the environment)
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find protos -name '*_pb2*.py*' -not -path '*/.venv/*' -delete
-	rm -f $(VENV)/.ready $(VENV)/.ready-dev
+	rm -f $(VENV)/.ready $(VENV)/.ready-search $(VENV)/.ready-dev
 
 .PHONY: help
 help: ## this list
@@ -134,6 +139,10 @@ $(BIN)/python:
 $(VENV)/.ready: pyproject.toml requirements.lock protos/pyproject.toml $(shell find protos -name '*.proto') | $(BIN)/python
 	@echo "Installing into $(VENV) (2 to 3 GB with torch; once)"
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --constraint requirements.lock -e ./protos -e '.[export]'
+	@touch $@
+
+$(VENV)/.ready-search: $(VENV)/.ready
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet --constraint requirements.lock -e ./protos -e '.[export,search]'
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready

@@ -169,6 +169,75 @@ def fit(
         _show(record, run)
 
 
+@app.command()
+def search(
+    data: Annotated[
+        str | None, typer.Option(help="csv, tsv, jsonl or parquet file, folder of splits, or hub id.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the study, and of the model that fit makes of it.")] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Trials of the study, all workers and starts together.")] = 20,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="This worker starts no trial later than this.", show_default=False)
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="postgresql://USER@HOST/DATABASE for many machines.", show_default="OUT/NAME/study.db"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the searches.")] = Path("searches"),
+    space: Annotated[
+        Path | None, typer.Option(help="YAML or JSON: which settings vary between which bounds.", show_default=False)
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="`minilm` (packaged), a hub id, or a folder.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML or JSON with the settings to start from; flags win.")
+    ] = None,
+    max_length: Annotated[int | None, typer.Option(help="Tokens a text is cut to.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the split, training and the search.", show_default="13")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads of this worker.", show_default="all")] = None,
+    heartbeat_s: Annotated[
+        int, typer.Option(min=1, help="A trial whose worker is silent for 6 times these seconds is run again.")
+    ] = 10,
+    text: Column = None,
+    text_pair: Column = None,
+    label: Column = None,
+    split: Column = None,
+    encoding: Encoding = None,
+    validation: Extra = None,
+    test: Extra = None,
+    drop_rare_classes: DropRare = False,
+) -> None:
+    """Look for better settings than the defaults, by validation score; writes OUT/NAME/best.yaml for `fit --config`.
+
+    The same command goes on with a search that was cut off, and run several times at once it shares the work.
+    """
+    from training.failures import InvalidSettings
+    from training.settings import load_settings
+
+    _quiet()
+    data_flags = _data_flags(data, text, text_pair, label, None, split, encoding, validation, test, drop_rare_classes)
+    flags = {"name": name, "model": model, "max_length": max_length, "seed": seed}
+    with _failures():
+        settings = load_settings(config, flags, {**data_flags, "seed": seed})
+        if settings.task != "single_label_classification":
+            raise InvalidSettings(f"a search compares accuracies, which {settings.task} has none of; use fit")
+        _require_optuna()
+        from training.fine_tuning import use_threads
+        from training.search.worker import SearchPlan
+        from training.search.worker import search as run_search
+
+        use_threads(threads)
+        run_search(settings, SearchPlan(out / settings.name, trials, minutes, storage, space, heartbeat_s), console)
+
+
+def _require_optuna() -> None:
+    from importlib.util import find_spec
+
+    from training.failures import MissingPackage
+
+    if find_spec("optuna") is None:
+        raise MissingPackage("the search needs Optuna: pip install -e '.[search]', or pip install 'optuna>=5,<6'")
+
+
 @app.command("compare-methods", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def compare_methods(
     context: typer.Context,

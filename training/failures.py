@@ -17,3 +17,7 @@ class UnusableData(TrainingFailure):
 
 class InvalidSettings(TrainingFailure):
     """A setting, or a combination of settings, makes no sense."""
+
+
+class MissingPackage(TrainingFailure):
+    """A command needs a package of an extra that is not installed. The message says what to install."""

@@ -1,0 +1,35 @@
+"""The command says what is missing or wrong in a message, before it reads any data."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from training.__main__ import app
+
+SEARCH = ["search", "--data", "nowhere.csv", "--name", "toy"]
+
+
+def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    done = CliRunner().invoke(app, SEARCH)
+    assert done.exit_code == 2
+    assert "pip install -e '.[search]'" in done.output
+
+
+def test_a_bad_space_is_told_before_the_data_are_read(tmp_path: Path) -> None:
+    space = tmp_path / "space.yaml"
+    space.write_text("dropout: {low: 0.5, high: 1.5}", encoding="utf-8")
+    done = CliRunner().invoke(app, [*SEARCH, "--space", str(space), "--out", str(tmp_path / "searches")])
+    assert done.exit_code == 2
+    assert "dropout: Input should be less than 1" in done.output
+    assert not (tmp_path / "searches").exists()
+
+
+def test_a_wrong_database_is_told_before_the_data_are_read() -> None:
+    done = CliRunner().invoke(app, [*SEARCH, "--storage", "mysql://host/base"])
+    assert done.exit_code == 2
+    assert "SQLite file or in PostgreSQL" in done.output
