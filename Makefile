@@ -15,6 +15,7 @@ REGISTRY ?= models
 PORT ?= 50051
 METRICS_PORT ?= 9090
 FIT_OPTIONS ?=
+AUDIT_OPTIONS ?=
 SEARCH_OPTIONS ?=
 EXPORT_OPTIONS ?=
 QUICKSTART_OPTIONS ?=
@@ -38,6 +39,10 @@ run: install ## train, export, verify, publish and serve DATA as model NAME, the
 .PHONY: inspect
 inspect: install ## report on DATA: counts, balance, lengths, duplicates, conflicts, leaks
 	@$(BIN)/python -m training inspect '$(DATA)'
+
+.PHONY: audit
+audit: develop ## list the rows of DATA whose label is most likely wrong, as a table and a page
+	@$(BIN)/python -m training audit --data '$(DATA)' --name '$(NAME)' --model '$(MODEL)' $(AUDIT_OPTIONS)
 
 .PHONY: search
 search: $(VENV)/.ready-search ## look for better settings for DATA than the defaults; see docs/training.md

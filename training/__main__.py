@@ -170,6 +170,85 @@ def fit(
 
 
 @app.command()
+def audit(
+    data: Annotated[str, typer.Option(help="csv, tsv, jsonl or parquet file, folder of splits, or hub id.")],
+    name: Annotated[str, typer.Option(help="Name of the audit: its files go to OUT/NAME.")],
+    out: Annotated[Path, typer.Option(help="Folder of the audits.")] = Path("build/audit"),
+    model: Annotated[str | None, typer.Option(help="`minilm`, a hub id, or a folder.", show_default="minilm")] = None,
+    via: Annotated[
+        str | None,
+        typer.Option(
+            help="vectors (seconds to minutes), or fine-tuning (a training run a fold).", show_default="vectors"
+        ),
+    ] = None,
+    folds: Annotated[int | None, typer.Option(help="Models that judge each other's rows.", show_default="5")] = None,
+    write_cleaned: Annotated[
+        Path | None, typer.Option(help="Write the data without the issues to this csv file.", show_default=False)
+    ] = None,
+    all_rows: Annotated[bool, typer.Option("--all-rows", help="List every row in audit.csv, not only issues.")] = False,
+    max_length: Annotated[int | None, typer.Option(help="Tokens a text is cut to.", show_default=False)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of fine-tuning.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the folds and of training.", show_default="13")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads for torch.", show_default="all")] = None,
+    text: Column = None,
+    text_pair: Column = None,
+    label: Column = None,
+    split: Column = None,
+    encoding: Encoding = None,
+    validation: Extra = None,
+    test: Extra = None,
+    drop_rare_classes: DropRare = False,
+) -> None:
+    """Find the rows whose label is most likely wrong, by confident learning: audit.csv and audit.html in OUT/NAME."""
+    from training.audit.settings import audit_settings
+
+    _quiet()
+    data_flags = _data_flags(data, text, text_pair, label, None, split, encoding, validation, test, drop_rare_classes)
+    flags = {
+        "name": name,
+        "model": model,
+        "via": via,
+        "folds": folds,
+        "max_length": max_length,
+        "epochs": epochs,
+        "seed": seed,
+    }
+    with _failures():
+        settings = audit_settings(flags, data_flags)
+        from training.audit.command import audit as run_audit
+
+        if threads is not None:
+            from training.fine_tuning import use_threads
+
+            use_threads(threads)
+        run_audit(settings, out / settings.name, console, all_rows, write_cleaned)
+
+
+@app.command()
+def correct(
+    data: Annotated[str, typer.Option(help="The data that was audited.")],
+    corrections: Annotated[Path, typer.Option(help="audit.csv with labels written into corrected_label.")],
+    out: Annotated[Path, typer.Option(help="The csv file to write; the data itself is never changed.")],
+    text: Column = None,
+    text_pair: Column = None,
+    label: Column = None,
+    split: Column = None,
+    encoding: Encoding = None,
+    validation: Extra = None,
+    test: Extra = None,
+    drop_rare_classes: DropRare = False,
+) -> None:
+    """Write the data with the labels that you corrected in audit.csv."""
+    from training.audit.command import correct as run_correction
+    from training.data_settings import DataSettings
+
+    values = _data_flags(data, text, text_pair, label, None, split, encoding, validation, test, drop_rare_classes)
+    settings = DataSettings.model_validate({key: value for key, value in values.items() if value is not None})
+    with _failures():
+        run_correction(settings, corrections, out, console)
+
+
+@app.command()
 def search(
     data: Annotated[
         str | None, typer.Option(help="csv, tsv, jsonl or parquet file, folder of splits, or hub id.")

@@ -20,4 +20,4 @@ class InvalidSettings(TrainingFailure):
 
 
 class MissingPackage(TrainingFailure):
-    """A command needs a package of an extra that is not installed. The message says what to install."""
+    """A package that only an extra brings is needed and not installed. The message says what to install."""

@@ -26,6 +26,8 @@ PLANTED = [
     ("generated-code", "services/inference/pipeline.py", "import bertline.inference.v1.inference_pb2"),
     ("generated-code", "services/inference/execution/computation.py", "import open_inference.grpc_service_pb2"),
     ("optimum-in-one-place", "export/quantization.py", "import optimum.onnxruntime"),
+    ("cleanlab-in-one-place", "training/audit/folds.py", "import cleanlab.filter"),
+    ("audit-layers", "training/audit/findings.py", "import training.audit.sheet"),
     ("optuna-in-one-place", "training/fine_tuning.py", "import optuna"),
     ("optuna-in-one-place", "training/run.py", "import sqlalchemy"),
     ("search-layers", "training/search/storage.py", "import training.search.study"),
