@@ -81,7 +81,7 @@ def test_a_start_outside_the_space_moves_to_its_edge(settings: FineTuneSettings)
         ("dropout: {low: a, high: 0.5}", "dropout.low: .*number"),
         ("epochs: {low: 1.5, high: 4}", "epochs takes whole numbers"),
         ("pooling: {low: 0, high: 1}", "pooling is a word"),
-        ("pooling: {choices: [mean, max]}", "pooling: .*'mean' or 'cls'"),
+        ("pooling: {choices: [mean, max]}", "pooling: .*'mean', 'cls' or 'last'"),
         ("batch_size: {choices: [16]}", "batch_size.choices: .*at least 2"),
         ("max_length: {low: 8, high: 64}", "max_length cannot vary; what can: learning_rate"),
         ("learning_rate", "expected settings such as"),
