@@ -25,7 +25,9 @@ def verdict(result: StudyResult, rows: int) -> str:
     best, start = result.best, result.start
     if best is None or best.score is None:
         return "No trial was completed."
-    error = (best.score * (1 - best.score) / rows) ** 0.5
+    # one row more on either side (Laplace): a score of 100 % leaves doubt, too
+    share = (best.score * rows + 1) / (rows + 2)
+    error = (share * (1 - share) / rows) ** 0.5
     chance = f"One standard error on {rows:,} validation rows is {100 * error:.1f} points"
     if start is None or start.score is None:
         return f"{chance}. The settings that the search started from were not completed."

@@ -57,6 +57,11 @@ def test_a_lead_is_told_beside_what_chance_explains() -> None:
     )
 
 
+def test_a_perfect_score_leaves_doubt_too() -> None:
+    result = StudyResult([trial(0, "complete", 0.80, start=True), trial(1, "complete", 1.0)])
+    assert "on 21 validation rows is 4.5 points" in verdict(result, 21)
+
+
 def test_the_time_left_is_the_mean_of_the_trials_done_shared_by_the_workers() -> None:
     running = [trial(2, "running", seconds=None), trial(3, "running", seconds=None)]
     done = [trial(0, "complete", 0.8), trial(1, "pruned", 0.1, seconds=20.0)]
