@@ -55,8 +55,8 @@ def to_table(
 
     def text(value: object, name: str, number: int) -> str | None:
         named = names.get(name)
-        if isinstance(value, list):
-            words = [_text(each, name, number, source, named) for each in value]
+        if isinstance(value, list) and separator is not None:
+            words: list[object] = [_text(each, name, number, source, named) for each in value]
             value = joined(words, separator, f"{source}, row {number}, column {name!r}")
         return _text(value, name, number, source, named)
 

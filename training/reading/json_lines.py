@@ -41,14 +41,13 @@ def _object(line: str, number: int, path: Path, separator: str | None) -> dict[s
         raise UnreadableData(f"{path}, line {number}: {error}") from None
     if not isinstance(value, dict):
         raise UnreadableData(f"{path}, line {number}: not a JSON object; write one object a line")
-    return {
-        key: _text(joined(field, separator, f"{path}, line {number}, column {key!r}"), key, number, path)
-        for key, field in value.items()
-    }
+    return {key: _text(field, key, number, path, separator) for key, field in value.items()}
 
 
-def _text(value: object, key: str, number: int, path: Path) -> str | None:
-    """A scalar as text. Raises for lists and objects, which no column here may hold."""
+def _text(value: object, key: str, number: int, path: Path, separator: str | None) -> str | None:
+    """A scalar as text. Raises for objects and for lists that no separator joins, which no column here may hold."""
+    if isinstance(value, list) and separator is not None:
+        value = joined(value, separator, f"{path}, line {number}, column {key!r}")
     if value is None or value == "":
         return None
     if isinstance(value, bool):

@@ -15,14 +15,14 @@ class Record:
     values: dict[str, str | None]
 
 
-def joined(value: object, separator: str | None, where: str) -> object:
-    """A list of words as one text, with the separator between them; anything else, and lists without one, as it is.
+def joined(values: list[object], separator: str, where: str) -> object:
+    """A list of words as one text, with the separator between them; a list that holds lists or objects as it is.
 
     Raises UnreadableData for a word that holds the separator: it would come apart again.
     """
-    if separator is None or not isinstance(value, list) or any(isinstance(each, list | dict) for each in value):
-        return value
-    words = [str(each) for each in value if each is not None]
+    if any(isinstance(each, list | dict) for each in values):
+        return values
+    words = [str(each) for each in values if each is not None]
     if torn := next((word for word in words if separator in word), None):
         raise UnreadableData(
             f"{where}: {torn[:80]!r} holds the separator {separator!r}; choose another one with --label-separator"
