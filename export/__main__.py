@@ -12,10 +12,11 @@ from rich.table import Table
 
 from export.encoder_command import encoder
 from export.failures import MalformedBundle
-from export.manifest import HEADLINE, Manifest
 from export.terminal import RegistryUrl, console, failures_shown
+from training.run import HEADLINES, headline
 
 if TYPE_CHECKING:
+    from export.manifest import Manifest
     from export.registry import Registry
 
 app = typer.Typer(
@@ -212,9 +213,11 @@ def rollback(
 
 
 def _score(manifest: Manifest) -> str:
-    key, title = HEADLINE.get(manifest.task, ("", ""))
-    measured = manifest.metrics.get("checkpoint", {}).get(key)
-    return "" if measured is None else f"{100 * measured:.1f} % {title}"
+    measured = manifest.metrics.get("checkpoint")
+    if measured is None or manifest.task not in HEADLINES:
+        return ""
+    key, title = headline(manifest.task)
+    return f"{100 * measured[key]:.1f} % {title}"
 
 
 def _show_variants(manifest: Manifest) -> None:
@@ -224,7 +227,7 @@ def _show_variants(manifest: Manifest) -> None:
         console.print(variants_table(manifest))
         return
     table = Table("variant", box=None, pad_edge=False)
-    key, title = HEADLINE[manifest.task]
+    key, title = headline(manifest.task)
     for name in ("size", "texts/s", "same label", f"validation {title}", f"test {title}", "flips"):
         table.add_column(name, justify="right")
     checkpoint = manifest.metrics["checkpoint"][key]

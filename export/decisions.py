@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from export.manifest import HEADLINE
 from training.dataset import Example, TaskName
-from training.run import RunRecord
+from training.run import RunRecord, headline
 from training.tasks import task_of
 
 Decided = NDArray[np.int64] | NDArray[np.bool_]
@@ -30,7 +29,7 @@ class Decisions:
     @classmethod
     def of(cls, record: RunRecord) -> Decisions:
         """Those of a run."""
-        metric = HEADLINE[record.task][0]
+        metric, _ = headline(record.task)
         if record.thresholds is None:
             return cls(record.task, record.labels, None, metric)
         thresholds = np.array(record.thresholds)

@@ -43,13 +43,6 @@ LEAST_LABELS = {
 }
 
 
-HEADLINE = {
-    "single_label_classification": ("accuracy", "accuracy"),
-    "multi_label_classification": ("micro_f1", "micro F1"),
-}
-"""The metric that a task's models are judged by: its name in the manifest, and for people."""
-
-
 class Contract(BaseModel):
     """Frozen and closed: an unknown field is an error, not a surprise."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from export.manifest import HEADLINE, Manifest
+from export.manifest import Manifest
+from training.run import headline
 
 
 def model_card(manifest: Manifest, run_metrics: dict[str, dict[str, float]]) -> str:
@@ -24,7 +25,7 @@ A classifier of {"pairs of texts" if manifest.pair else "texts"} with {len(manif
 Compared with the PyTorch checkpoint on {manifest.variants[0].parity.rows} validation rows. "Flips" are labels that change when
 the same text is computed in other company.
 
-| variant | size | texts/s | same label | {HEADLINE[manifest.task][1]} | flips |
+| variant | size | texts/s | same label | {headline(manifest.task)[1]} | flips |
 |---|---|---|---|---|---|
 {rows}
 
@@ -51,7 +52,7 @@ def _several(manifest: Manifest) -> str:
 
 
 def _scores(manifest: Manifest, scores: dict[str, float]) -> str:
-    shown = (HEADLINE[manifest.task], ("macro_f1", "macro F1"))
+    shown = (headline(manifest.task), ("macro_f1", "macro F1"))
     return ", ".join(f"{title} {scores[key]:.3f}" for key, title in shown)
 
 

@@ -14,7 +14,7 @@ from typing import get_args
 from rich.table import Table
 
 from training.failures import TrainingFailure
-from training.run import HEADLINES, RunDirectory, RunRecord
+from training.run import RunDirectory, RunRecord, headline
 from training.settings import Method
 
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -60,7 +60,7 @@ def _peak(usage: resource.struct_rusage) -> int:
 
 def table(measured: Sequence[Measured]) -> Table:
     """A row for each method."""
-    metric, title = next(iter(HEADLINES[measured[0].record.task].items()))
+    metric, title = headline(measured[0].record.task)
     shown = Table("method", box=None, pad_edge=False)
     for column in (
         "trained weights",

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from training.dataset import Example, Split, TaskName
 
-HEADLINES: dict[TaskName, dict[str, str]] = {
+HEADLINES: dict[str, dict[str, str]] = {
     "single_label_classification": {
         "accuracy": "accuracy",
         "macro_f1": "macro F1",
@@ -39,6 +39,11 @@ HEADLINES: dict[TaskName, dict[str, str]] = {
     },
 }
 """Metrics of a record that are shown, and their titles; the first one is what a model is judged by."""
+
+
+def headline(task: str) -> tuple[str, str]:
+    """The metric that a task's models are judged by: its name in records, and for people."""
+    return next(iter(HEADLINES[task].items()))
 
 
 class RunRecord(BaseModel):
