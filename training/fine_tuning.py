@@ -25,7 +25,7 @@ from training.methods import apply_method, merge, trainable
 from training.model_making import Tokenization, load_tokenizer, make_model, make_tokenizer, position_limit
 from training.preparation import Prepared, prepare
 from training.progress import Steps, listener
-from training.run import RunDirectory, RunRecord
+from training.run import Effort, RunDirectory, RunRecord
 from training.sampling import EpochRows
 from training.schedule import epochs_and_rate
 from training.settings import FineTuneSettings
@@ -74,7 +74,7 @@ def fine_tune(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: s
             for rows in (dataset.train, dataset.validation, dataset.test)
         )
     )
-    config = train(settings, task, dataset, encoded, model, tokenization, run, console)
+    config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console)
     logits = {
         Split.VALIDATION: predict_logits(model, encoded.validation, _pad(tokenization)),
         Split.TEST: predict_logits(model, encoded.test, _pad(tokenization)),
@@ -97,6 +97,7 @@ def fine_tune(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: s
         data_fingerprint=dataset.fingerprint,
         step_fingerprint=step_fingerprint,
         config={**settings.model_dump(), **config},
+        effort=effort,
         versions={name: version(name) for name in LIBRARIES},
         seconds=time.monotonic() - begun,
         create_time=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -145,8 +146,8 @@ def train(
     run: RunDirectory,
     console: Console,
     after_epoch: AfterEpoch = go_on,
-) -> dict[str, object]:
-    """Trains in place and leaves the best epoch's weights in `model`; returns the settings that the data decided.
+) -> tuple[dict[str, object], Effort]:
+    """Trains in place and leaves the best epoch's weights in `model`; returns the settings that the data decided, too.
 
     The test split is not looked at. `after_epoch` can stop the training early.
     """
@@ -154,7 +155,7 @@ def train(
     sizes = (model.config.hidden_size, len(encoded.train), len(dataset.labels), len(drawn))
     epochs, rate = epochs_and_rate(settings, *sizes)
     apply_method(model, settings)
-    weights = trainable(model)
+    trained_weights = trainable(model)
     precision = chosen_precision(settings.mixed_precision)
     truth = task.truth(dataset.validation, dataset.labels)
 
@@ -177,37 +178,31 @@ def train(
             settings=settings,
         )
         trainer.remove_callback(PrinterCallback)
-        _train_or_resume(trainer, run, epochs, progress, console)
+        seconds = _train_or_resume(trainer, run, epochs, progress, console)
     best.restore(model)
     merge(model, settings)
-    return {
-        "epochs": epochs,
-        "learning_rate": rate,
-        "mixed_precision": precision,
-        "best_epoch": best.best_epoch,
-        "trained_weights": weights,
-        "weights": sum(parameter.numel() for parameter in model.parameters()),
-        "epochs_run": len(best.scores),
-        "training_seconds": _seconds(trainer),
-    }
-
-
-def _seconds(trainer: ClassifierTrainer) -> float:
-    """How long the loop ran, since the last resume."""
-    return next(
-        float(entry["train_runtime"]) for entry in reversed(trainer.state.log_history) if "train_runtime" in entry
+    effort = Effort(
+        trained_weights=trained_weights,
+        weights=sum(parameter.numel() for parameter in model.parameters()),
+        epochs=len(best.scores),
+        best_epoch=best.best_epoch,
+        seconds_per_epoch=seconds / max(1, best.scored_now),
     )
+    return {"epochs": epochs, "learning_rate": rate, "mixed_precision": precision}, effort
 
 
 def _train_or_resume(
     trainer: ClassifierTrainer, run: RunDirectory, epochs: int, progress: Steps, console: Console
-) -> None:
+) -> float:
+    """Seconds that the loop ran."""
     checkpoint = get_last_checkpoint(str(run.trainer))
     if checkpoint is not None:
         console.print(f"resuming from {Path(checkpoint).name} of an earlier attempt that was cut off")
     else:
         progress("fine-tuning", 0, epochs * len(trainer.get_train_dataloader()), "")
+    begun = time.monotonic()
     trainer.train(resume_from_checkpoint=checkpoint)
+    return time.monotonic() - begun
 
 
 def _save_checkpoint(model: SequenceClassifier, tokenization: Tokenization, run: RunDirectory) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import get_args
 from rich.table import Table
 
 from training.failures import TrainingFailure
-from training.run import RunDirectory, RunRecord, headline
+from training.run import Effort, RunDirectory, RunRecord, headline
 from training.settings import Method
 
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -31,26 +32,22 @@ class Measured:
 
     method: Method
     record: RunRecord
+    effort: Effort
     peak_bytes: int
-
-    @property
-    def seconds_per_epoch(self) -> float:
-        """Of training alone, validation included."""
-        return float(str(self.record.config["training_seconds"])) / int(str(self.record.config["epochs_run"]))
 
 
 def measure(method: Method, name: str, out: Path, options: Sequence[str]) -> Measured:
     """Trains in a process of its own, from the beginning. Raises MethodFailed."""
     run = RunDirectory(out / f"{name}-{method}")
-    run.record_path.unlink(missing_ok=True)
+    shutil.rmtree(run.root, ignore_errors=True)  # nothing is reused, and nothing resumed: neither could be timed
     command = [sys.executable, "-m", "training", "fit", "--name", run.root.name, "--out", str(out), "--method", method]
     child = subprocess.Popen([*command, *options])  # noqa: S603 - our own module
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     record = run.record()
-    if child.returncode or record is None:
+    if child.returncode or record is None or record.effort is None:
         raise MethodFailed(f"method {method} could not be trained; what it said stands above")
-    return Measured(method, record, _peak(usage))
+    return Measured(method, record, record.effort, _peak(usage))
 
 
 def _peak(usage: resource.struct_rusage) -> int:
@@ -73,15 +70,14 @@ def table(measured: Sequence[Measured]) -> Table:
     ):
         shown.add_column(column, justify="right")
     for each in measured:
-        config = each.record.config
-        trained, weights = int(str(config["trained_weights"])), int(str(config["weights"]))
+        effort = each.effort
         shown.add_row(
             each.method,
-            f"{trained:,}",
-            f"{100 * trained / weights:.2f} %",
+            f"{effort.trained_weights:,}",
+            f"{100 * effort.trained_weights / effort.weights:.2f} %",
             f"{each.peak_bytes / MEGABYTE:,.0f} MiB",
-            f"{each.seconds_per_epoch:.1f}",
-            str(config["epochs_run"]),
+            f"{effort.seconds_per_epoch:.1f}",
+            str(effort.epochs),
             *(f"{100 * each.record.metrics[split][metric]:.1f} %" for split in ("validation", "test")),
         )
     return shown

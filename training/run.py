@@ -46,6 +46,21 @@ def headline(task: str) -> tuple[str, str]:
     return next(iter(HEADLINES[task].items()))
 
 
+class Effort(BaseModel):
+    """What the training loop did, and what it took."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trained_weights: int
+    weights: int
+    """Of encoder and head, whichever of them were trained."""
+    epochs: int
+    """That were run; early stopping ends before those that were planned."""
+    best_epoch: int
+    seconds_per_epoch: float
+    """Validation included; of the epochs since the run was last resumed."""
+
+
 class RunRecord(BaseModel):
     """Everything that export and serving need to know about a finished run."""
 
@@ -74,6 +89,9 @@ class RunRecord(BaseModel):
     step_fingerprint: str
     """SHA-256 over data, configuration and the code of the step; an equal one means that nothing must be done again."""
     config: dict[str, object]
+    """The settings, with what the data decided in place of None."""
+    effort: Effort | None = None
+    """None in records of before it was kept."""
     versions: dict[str, str]
     seconds: float
     create_time: str

@@ -83,6 +83,8 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above
         self._patience = patience
         self._after_epoch = after_epoch
         self.scores: dict[int, float] = {}
+        self.scored_now = 0
+        """Epochs that ended since this process began."""
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Forgets the scores of epochs that the checkpoint has not reached."""
@@ -98,6 +100,7 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above
         """Scores the epoch that just ended."""
         epoch = round(state.epoch or 0)
         score = self._score(model)
+        self.scored_now += 1
         best = max((value for number, value in self.scores.items() if number != epoch), default=-1.0)
         self.scores[epoch] = score
         if score > best:

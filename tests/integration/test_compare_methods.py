@@ -34,7 +34,9 @@ def test_each_method_has_its_row(tmp_path: Path) -> None:
         record = RunDirectory(tmp_path / "runs" / f"toy-{method}").record()
         assert record is not None
         assert record.config["method"] == method
-        assert record.config["epochs_run"] == 2
+        assert record.effort is not None
+        assert record.effort.epochs == 2
+        assert record.effort.seconds_per_epoch > 0
 
 
 def test_an_unknown_method_and_a_failing_run_are_explained(tmp_path: Path) -> None:
