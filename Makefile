@@ -41,7 +41,7 @@ inspect: install ## report on DATA: counts, balance, lengths, duplicates, confli
 	@$(BIN)/python -m training inspect '$(DATA)'
 
 .PHONY: audit
-audit: develop ## list the rows of DATA whose label is most likely wrong, as a table and a page
+audit: $(VENV)/.ready-audit ## list the rows of DATA whose label is most likely wrong, as a table and a page
 	@$(BIN)/python -m training audit --data '$(DATA)' --name '$(NAME)' --model '$(MODEL)' $(AUDIT_OPTIONS)
 
 .PHONY: search
@@ -127,7 +127,7 @@ develop: $(VENV)/.ready-dev ## add the tools for tests and checks to the environ
 clean: ## remove what was built (not runs, not models, not the environment)
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find protos -name '*_pb2*.py*' -not -path '*/.venv/*' -delete
-	rm -f $(VENV)/.ready $(VENV)/.ready-search $(VENV)/.ready-dev
+	rm -f $(VENV)/.ready $(VENV)/.ready-*
 
 .PHONY: help
 help: ## this list
@@ -146,10 +146,7 @@ $(VENV)/.ready: pyproject.toml requirements.lock protos/pyproject.toml $(shell f
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --constraint requirements.lock -e ./protos -e '.[export]'
 	@touch $@
 
-$(VENV)/.ready-search: $(VENV)/.ready
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet --constraint requirements.lock -e ./protos -e '.[export,search]'
-	@touch $@
-
-$(VENV)/.ready-dev: $(VENV)/.ready
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet --constraint requirements.lock -e ./protos -e '.[export,dev]'
+# with one more extra, such as search
+$(VENV)/.ready-%: $(VENV)/.ready
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --quiet --constraint requirements.lock -e ./protos -e '.[export,$*]'
 	@touch $@
