@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from export.encoder_command import encoder
 from export.failures import MalformedBundle
 from export.terminal import RegistryUrl, console, failures_shown
 from training.run import HEADLINES, headline
+from training.terminal import quiet_libraries
 
 if TYPE_CHECKING:
     from export.manifest import Manifest
@@ -51,7 +51,7 @@ def bundle(
     from export.settings import ExportSettings, Gate
     from training.run import RunDirectory
 
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    quiet_libraries()
     settings = ExportSettings(
         gate=Gate(max_drop=max_drop, min_agreement=min_agreement),
         quantize=quantize,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
 
-from export.failures import ExportFailure
 from export.terminal import RegistryUrl, console, failures_shown
+from training.terminal import quiet_libraries
 
 
 def encoder(
@@ -37,23 +36,19 @@ def encoder(
     force: Annotated[bool, typer.Option("--force", help="Export again although nothing changed.")] = False,
 ) -> None:
     """Export a sentence encoder for Embed and Score: one vector a text. Nothing is trained."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    quiet_libraries()
     from export.encoder import EncoderSettings, export_encoder
     from export.encoder_card import variants_table
     from export.registry import Registry
-    from training.failures import TrainingFailure
     from training.progress import listener
 
     target = Registry(registry)
     with failures_shown():
-        try:
-            settings = EncoderSettings.of(
-                name, model, texts, column, pooling, max_length, quantize, min_cosine, min_agreement
-            )
-            with listener(console) as progress:
-                manifest, refused = export_encoder(settings, target, progress, force)
-        except TrainingFailure as error:
-            raise ExportFailure(str(error)) from None
+        settings = EncoderSettings.of(
+            name, model, texts, column, pooling, max_length, quantize, min_cosine, min_agreement
+        )
+        with listener(console) as progress:
+            manifest, refused = export_encoder(settings, target, progress, force)
         if refused is None:
             console.print(f"[green]reused[/] {name} version {manifest.version}: encoder, texts and code did not change")
         console.print(variants_table(manifest))

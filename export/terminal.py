@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import sys
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from export.failures import ExportFailure
+from training import terminal
+from training.terminal import console
 
-console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 140)
+__all__ = ["RegistryUrl", "console", "failures_shown"]
 
 RegistryUrl = Annotated[str, typer.Option("--registry", help="Folder or fsspec URL (s3://bucket/models).")]
 
 
-class failures_shown:  # noqa: N801 - reads as a statement: `with failures_shown():`
-    """Prints a failure that the user can mend as a message, not as a traceback, and exits with 2."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, ExportFailure):
-            console.print(f"[red]error[/] {escape(str(error))}", soft_wrap=True)
-            raise typer.Exit(2) from None
+def failures_shown() -> AbstractContextManager[None]:
+    """Failures of the export as well."""
+    return terminal.failures_shown(ExportFailure)

@@ -1,4 +1,4 @@
-"""`python -m training inspect`: the data report on the terminal and as files."""
+"""The data report on the terminal and as files."""
 
 from __future__ import annotations
 
@@ -9,22 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from training.data_page import render
-from training.data_settings import DataSettings
 from training.inspection import DataReport
-from training.preparation import CountTokens, prepare
-from training.progress import listener
 
 SHOWN_CLASSES = 12
-
-
-def inspect(settings: DataSettings, out: Path, console: Console, count_tokens: CountTokens | None = None) -> DataReport:
-    """Prints a summary, writes report.json and report.html into `out`, returns the report."""
-    with listener(console) as progress:
-        report = prepare(settings, count_tokens, progress).report
-    write_report(report, out)
-    summarise(report, console)
-    console.print(f"[bold]report[/] {out / 'report.html'}  {out / 'report.json'}")
-    return report
 
 
 def write_report(report: DataReport, out: Path) -> None:

@@ -16,11 +16,11 @@ from transformers import PrinterCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from training.data_settings import DataSettings
+from training.data_summary import summarise, write_report
 from training.dataset import Dataset, Split
 from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, chosen_max_length, collator, encode, token_counter
 from training.heads import SequenceClassifier
-from training.inspect_command import summarise, write_report
 from training.methods import apply_method, merge, trainable
 from training.model_making import Tokenization, load_tokenizer, make_model, make_tokenizer, position_limit
 from training.preparation import Prepared, prepare

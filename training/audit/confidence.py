@@ -6,12 +6,11 @@ Northcutt, Jiang, Chuang 2021, "Confident Learning: Estimating Uncertainty in Da
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.failures import MissingPackage
+from training.packages import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +27,7 @@ class Confidence:
 
 def require_cleanlab() -> None:
     """Raises MissingPackage that says what to install; to be called before anything that takes long."""
-    if find_spec("cleanlab") is None:
-        raise MissingPackage(
-            "the label audit needs the package cleanlab, which the extra `audit` brings: run "
-            "`pip install -c requirements.lock -e '.[audit]'` in this project's environment"
-        )
+    require("cleanlab", "the label audit", "audit")
 
 
 def judge_labels(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Confidence:

@@ -35,10 +35,8 @@ class AuditSettings(BaseModel):
 
 
 def audit_settings(flags: dict[str, Any], data_flags: dict[str, Any]) -> AuditSettings:
-    """Settings of the flags that are not None. Raises InvalidSettings that names each wrong field."""
-    given = {name: value for name, value in flags.items() if value is not None}
-    data = {name: value for name, value in {**data_flags, "seed": flags.get("seed")}.items() if value is not None}
+    """Settings of the flags that were given. Raises InvalidSettings that names each wrong field."""
     try:
-        return AuditSettings.model_validate({**given, "data": data})
+        return AuditSettings.model_validate({**flags, "data": data_flags})
     except ValidationError as error:
         raise InvalidSettings(explain(error)) from None

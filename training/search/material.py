@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from transformers import AutoConfig
 
+from training.data_summary import summarise
 from training.dataset import Dataset
 from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, encode, token_counter
 from training.fine_tuning import Encoded, fitting_length
-from training.inspect_command import summarise
 from training.model_making import Tokenization, chosen_pooling, load_tokenizer, make_tokenizer, position_limit
 from training.preparation import prepare
 from training.progress import listener

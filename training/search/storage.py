@@ -12,7 +12,6 @@ import hashlib
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
@@ -22,7 +21,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from training.failures import InvalidSettings, MissingPackage
+from training.failures import InvalidSettings
+from training.packages import require
 
 BEATS_OF_GRACE = 6
 """A trial without a sign of life for this many beats has lost its worker."""
@@ -53,8 +53,8 @@ class Storage:
             raise InvalidSettings(f"{url!r} is no database URL: give postgresql://USER@HOST/DATABASE") from None
         if parsed.drivername in {"postgresql", "postgres"}:
             parsed = parsed.set(drivername="postgresql+psycopg")
-        if parsed.drivername == "postgresql+psycopg" and find_spec("psycopg") is None:
-            raise MissingPackage("a study in PostgreSQL needs its driver: pip install 'psycopg[binary]>=3.2'")
+        if parsed.drivername == "postgresql+psycopg":
+            require("psycopg", "a study in PostgreSQL", "postgresql")
         backend = parsed.get_backend_name() if parsed.drivername.startswith(("sqlite", "postgresql")) else None
         if backend is None or (backend == "sqlite" and parsed.database in {None, "", ":memory:"}):
             raise InvalidSettings(f"a study is kept in an SQLite file or in PostgreSQL, not in {parsed.drivername}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,10 @@ SEARCH = ["search", "--data", "nowhere.csv", "--name", "toy"]
 
 
 def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("training.packages.find_spec", lambda name: None)
     done = CliRunner().invoke(app, SEARCH)
     assert done.exit_code == 2
-    assert "pip install -e '.[search]'" in done.output
+    assert "-e '.[search]'" in done.output
 
 
 def test_a_bad_space_is_told_before_the_data_are_read(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""`python -m training fit`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from training.commands.data_options import DATA, LabelColumns, Threads
+from training.commands.option_groups import given, with_option_groups
+from training.run import HEADLINES, RunDirectory, RunRecord
+from training.terminal import console, failures_shown, quiet_libraries
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Fields of `training.settings.FineTuneSettings` under their own names."""
+
+    name: Annotated[str | None, typer.Option(help="Name of the run and the model.")] = None
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="single_label_classification, or multi_label_classification where texts can have several labels or none.",
+            show_default="single_label_classification",
+        ),
+    ] = None
+    model: Annotated[str | None, typer.Option(help="`minilm` (packaged), a hub id, or a folder.")] = None
+    epochs: Annotated[int | None, typer.Option(help="Chosen from the data when not given.", show_default=False)] = None
+    learning_rate: Annotated[float | None, typer.Option(help="Chosen from the encoder.", show_default=False)] = None
+    batch_size: Annotated[int | None, typer.Option(show_default="32")] = None
+    gradient_accumulation: Annotated[
+        int | None, typer.Option(help="Batches summed into one update.", show_default="1")
+    ] = None
+    max_length: Annotated[int | None, typer.Option(help="Tokens a text is cut to.", show_default=False)] = None
+    pooling: Annotated[str | None, typer.Option(help="mean, cls or last; the encoder decides.", show_default=False)] = (
+        None
+    )
+    class_weights: Annotated[str | None, typer.Option(help="auto, balanced or none.", show_default="auto")] = None
+    method: Annotated[
+        str | None, typer.Option(help="full, frozen, bitfit or lora: which weights are trained.", show_default="full")
+    ] = None
+    lora_rank: Annotated[int | None, typer.Option(show_default="8")] = None
+    layer_rate_decay: Annotated[
+        float | None, typer.Option(help="Rate of a layer over that of the one above.", show_default="1")
+    ] = None
+    loss: Annotated[str | None, typer.Option(help="cross_entropy or focal.", show_default="cross_entropy")] = None
+    sampling: Annotated[
+        str | None, typer.Option(help="none, over, square_root or under: for unequal classes.", show_default="none")
+    ] = None
+    mixed_precision: Annotated[str | None, typer.Option(help="auto, no, fp16 or bf16.", show_default="auto")] = None
+    early_stopping_patience: Annotated[int | None, typer.Option(show_default="3")] = None
+    checkpoint_every_s: Annotated[
+        float | None, typer.Option(help="Seconds between checkpoints.", show_default="60")
+    ] = None
+    seed: Annotated[int | None, typer.Option(help="Of the split and of training.", show_default="13")] = None
+
+
+@with_option_groups
+def fit(
+    data: Annotated[str | None, typer.Option(help=DATA)] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML or JSON with any of the settings; flags win.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
+    threads: Threads = None,
+    *,
+    options: FitOptions,
+    columns: LabelColumns,
+) -> None:
+    """Fine-tune a classifier and write runs/NAME. A killed run resumes; a finished one is reused until something changes."""
+    quiet_libraries()
+    from training.reuse import step_fingerprint
+    from training.settings import load_settings
+
+    with failures_shown():
+        settings = load_settings(config, given(options), columns.settings(data, seed=options.seed))
+        run = RunDirectory(out / settings.name)
+        fingerprint = step_fingerprint(settings)
+        record = run.record()
+        if record is not None and record.step_fingerprint == fingerprint:
+            console.print(f"[green]reused[/] {run.root}: data, settings and code are those of {record.create_time}")
+        else:
+            from training.fine_tuning import fine_tune, use_threads
+
+            use_threads(threads)
+            record = fine_tune(settings, run, fingerprint, console)
+        _show(record, run)
+
+
+def _show(record: RunRecord, run: RunDirectory) -> None:
+    headlines = HEADLINES[record.task]
+    table = Table("split", box=None, pad_edge=False)
+    for title in headlines.values():
+        table.add_column(title, justify="right")
+    for split, scores in record.metrics.items():
+        known = record.intervals if split == "test" else {}
+        table.add_row(split, *(_percent(scores[name], known.get(name)) for name in headlines))
+    console.print(table)
+    console.print(f"[bold]run[/] {run.root} ({record.seconds:.0f} s)  [bold]plots[/] {run.evaluation}", highlight=False)
+    console.print(f"[bold]data report[/] {run.data / 'report.html'}", highlight=False)
+
+
+def _percent(value: float, interval: tuple[float, float] | None) -> str:
+    """With what the rows, being a sample, leave open."""
+    if interval is None:
+        return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f} % ({100 * interval[0]:.0f}-{100 * interval[1]:.0f})"
