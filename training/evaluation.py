@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from training.calibration import expected_calibration_error, reliability, softmax
+from training.calibration import Reliability, expected_calibration_error, reliability
 from training.intervals import Interval, Positions, bootstrap
+
+LabelScores = dict[str, float | str]
+"""Of one label: its name, precision, recall, f1 and number of rows, and what else a task knows of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +23,18 @@ class Evaluation:
     accuracy: float
     macro_f1: float
     weighted_f1: float
-    calibration_error: float
-    per_class: list[dict[str, float | str]]
+    reliability: Reliability
+    per_class: list[LabelScores]
     confusion: NDArray[np.int64]
 
-    def scores(self) -> dict[str, float]:
-        """The headline numbers, for records."""
+    def scores(self, before: Reliability) -> dict[str, float]:
+        """The headline numbers, for records; `before` is the reliability without temperature scaling."""
         return {
             "accuracy": self.accuracy,
             "macro_f1": self.macro_f1,
             "weighted_f1": self.weighted_f1,
-            "calibration_error": self.calibration_error,
+            "calibration_error_before": expected_calibration_error(before),
+            "calibration_error": expected_calibration_error(self.reliability),
         }
 
 
@@ -47,15 +52,26 @@ def uncertainty(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> dict[s
     return bootstrap(len(truth), scores)
 
 
-def evaluate(
-    logits: NDArray[np.float32], truth: NDArray[np.int64], labels: list[str], temperature: float
-) -> Evaluation:
-    """Evaluates logits float32 [rows, labels] against label indices int64 [rows]."""
-    guesses = logits.argmax(axis=1)
+def evaluate(probabilities: NDArray[np.float64], truth: NDArray[np.int64], labels: list[str]) -> Evaluation:
+    """Evaluates probabilities [rows, labels] against label indices int64 [rows]."""
+    guesses = probabilities.argmax(axis=1)
     every = np.arange(len(labels))
     precision, recall, f1, support = precision_recall_fscore_support(truth, guesses, labels=every, zero_division=0.0)
     present = support > 0
-    per_class: list[dict[str, float | str]] = [
+    return Evaluation(
+        accuracy=float((guesses == truth).mean()),
+        macro_f1=float(f1[present].mean()),
+        weighted_f1=float((f1 * support).sum() / support.sum()),
+        reliability=reliability(probabilities, truth),
+        per_class=label_scores(labels, precision, recall, f1, support),
+        confusion=confusion_matrix(truth, guesses, labels=every),
+    )
+
+
+def label_scores(labels: Sequence[str], *scores: NDArray[np.float64]) -> list[LabelScores]:
+    """Of each label, from what scikit-learn's precision_recall_fscore_support returns, each [labels]."""
+    precision, recall, f1, support = scores
+    return [
         {
             "label": label,
             "precision": float(precision[i]),
@@ -65,11 +81,3 @@ def evaluate(
         }
         for i, label in enumerate(labels)
     ]
-    return Evaluation(
-        accuracy=float((guesses == truth).mean()),
-        macro_f1=float(f1[present].mean()),
-        weighted_f1=float((f1 * support).sum() / support.sum()),
-        calibration_error=expected_calibration_error(reliability(softmax(logits / temperature), truth)),
-        per_class=per_class,
-        confusion=confusion_matrix(truth, guesses, labels=every),
-    )

@@ -26,8 +26,7 @@ from training.model_making import Tokenization, load_tokenizer, make_model, make
 from training.preparation import Prepared, prepare
 from training.progress import Steps, listener
 from training.run import Effort, RunDirectory, RunRecord
-from training.sampling import EpochRows
-from training.schedule import epochs_and_rate
+from training.schedule import drawn_rows, epochs_and_rate
 from training.settings import FineTuneSettings
 from training.tasks import Task, task_of
 from training.trainer import (
@@ -151,9 +150,7 @@ def train(
 
     The test split is not looked at. `after_epoch` can stop the training early.
     """
-    drawn = EpochRows([example.label for example in dataset.train], settings.sampling, settings.seed)
-    sizes = (model.config.hidden_size, len(encoded.train), len(dataset.labels), len(drawn))
-    epochs, rate = epochs_and_rate(settings, *sizes)
+    epochs, rate = epochs_and_rate(settings, model.config.hidden_size, dataset)
     apply_method(model, settings)
     trained_weights = trainable(model)
     precision = chosen_precision(settings.mixed_precision)
@@ -174,7 +171,7 @@ def train(
             data_collator=collator(_pad(tokenization)),
             callbacks=[best, CheckpointClock(settings.checkpoint_every_s), ProgressListener(progress, best)],
             loss=task.loss(settings, dataset),
-            drawn=drawn,
+            drawn=drawn_rows(settings, dataset),
             settings=settings,
         )
         trainer.remove_callback(PrinterCallback)

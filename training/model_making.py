@@ -83,11 +83,16 @@ def chosen_pooling(wanted: Pooling | None, source: EncoderSource, config: Pretra
     """What the encoder was made for, unless something else is wanted. Raises InvalidSettings where that cannot work."""
     if not is_causal(config):
         return wanted or ("mean" if source.pooling == "mean" else "cls")
-    if wanted == "cls":
+    if wanted not in {None, *possible_poolings(config)}:
         raise InvalidSettings(
             f"pooling: in a model such as {source.name!r} the first token sees no other; use last (the default there) or mean"
         )
     return wanted or "last"
+
+
+def possible_poolings(config: PretrainedConfig) -> tuple[Pooling, ...]:
+    """Those in which a text is seen as a whole, the usual ones first."""
+    return ("mean", "last") if is_causal(config) else ("mean", "cls", "last")
 
 
 def position_limit(config: PretrainedConfig) -> int:

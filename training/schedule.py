@@ -7,7 +7,8 @@ from collections import Counter
 
 import torch
 
-from training.dataset import Example
+from training.dataset import Dataset, Example
+from training.sampling import EpochRows
 from training.settings import FineTuneSettings, Method
 
 ROWS_PER_CLASS = 800
@@ -46,14 +47,18 @@ RATES: dict[Method, float] = {"full": 1.0, "frozen": 1.0, "bitfit": 5.0, "lora":
 """Times the rate that is chosen for training all weights: fewer and smaller weights must move further."""
 
 
-def epochs_and_rate(
-    settings: FineTuneSettings, width: int, rows: int, classes: int, drawn: int | None = None
-) -> tuple[int, float]:
-    """Epochs and peak learning rate: as the settings say, else chosen for `rows` training rows, `drawn` in an epoch."""
-    drawn = rows if drawn is None else drawn
+def epochs_and_rate(settings: FineTuneSettings, width: int, dataset: Dataset) -> tuple[int, float]:
+    """Epochs and peak learning rate: as the settings say, else chosen for the training rows and an encoder of that width."""
+    rows, classes = len(dataset.train), len(dataset.labels)
+    drawn = len(drawn_rows(settings, dataset))
     steps = -(-drawn // (settings.batch_size * settings.gradient_accumulation))
     epochs = settings.epochs or chosen_epochs(drawn, classes, steps)
     return epochs, settings.learning_rate or RATES[settings.method] * chosen_rate(width, rows, classes)
+
+
+def drawn_rows(settings: FineTuneSettings, dataset: Dataset) -> EpochRows:
+    """Which training rows an epoch holds, and how often."""
+    return EpochRows([example.label for example in dataset.train], settings.sampling, settings.seed)
 
 
 def class_weights(

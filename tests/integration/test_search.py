@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from tests.fakes.study_worker import plain_study
-from tests.fakes.tiny_encoder import toy_rows, write_rows, write_tiny_encoder
+from tests.fakes.tiny_encoder import toy_rows, write_rows, write_tiny_decoder, write_tiny_encoder
 from training.encoding import EncodedDataset, EncodedExample
 from training.failures import InvalidSettings
 from training.fine_tuning import fine_tune
@@ -19,6 +19,7 @@ from training.reuse import step_fingerprint
 from training.run import RunDirectory
 from training.search.material import prepare_material
 from training.search.results import StudyResult
+from training.search.space import default_space
 from training.search.trial import OutOfMemory, TrialOutcome, run_trial
 from training.search.worker import RunTrial, SearchPlan, search
 from training.settings import FineTuneSettings, load_settings
@@ -121,6 +122,16 @@ def test_a_study_of_other_rows_or_settings_is_refused(searched: Searched, tmp_pa
     changed = searched.settings.model_copy(update={"max_grad_norm": 2.0})
     with pytest.raises(InvalidSettings, match="made with other settings, "):
         search(changed, searched.plan(9), Console(quiet=True))
+
+
+def test_a_pooling_that_a_decoder_cannot_have_is_neither_tried_nor_taken(searched: Searched, tmp_path: Path) -> None:
+    settings = searched.settings.model_copy(update={"model": str(write_tiny_decoder(tmp_path / "decoder"))})
+    plan = replace(searched.plan(1), folder=tmp_path / "search")
+    with pytest.raises(InvalidSettings, match=r"pooling: cls cannot stand for a text .* there are mean, last"):
+        search(settings, plan, Console(quiet=True))
+    material = prepare_material(settings, tmp_path / "tokenizer", Console(quiet=True))
+    varied = default_space(material.settings, material.poolings).pooling
+    assert varied is not None and varied.choices == ("mean", "last")
 
 
 def failing(error: BaseException) -> RunTrial:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from training.atomic_files import replace_file
 from training.search.results import StudyResult
 from training.search.space import with_parameters
 from training.search.wording import percent, verdict
@@ -30,6 +31,4 @@ def write_best(result: StudyResult, settings: FineTuneSettings, rows: int, path:
         f"# {verdict(result, rows)}\n"
         f"# python -m training fit --config {path}\n"
     )
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(heading + text, encoding="utf-8")
-    aside.replace(path)
+    replace_file(path, lambda aside: aside.write_text(heading + text, encoding="utf-8"))

@@ -13,10 +13,17 @@ from training.dataset import Dataset
 from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, encode, token_counter
 from training.fine_tuning import Encoded, fitting_length
-from training.model_making import Tokenization, chosen_pooling, load_tokenizer, make_tokenizer, position_limit
+from training.heads import Pooling
+from training.model_making import (
+    Tokenization,
+    chosen_pooling,
+    load_tokenizer,
+    make_tokenizer,
+    position_limit,
+    possible_poolings,
+)
 from training.preparation import prepare
 from training.progress import listener
-from training.sampling import EpochRows
 from training.schedule import epochs_and_rate
 from training.search.space import with_parameters
 from training.settings import FineTuneSettings
@@ -32,6 +39,8 @@ class Material:
     dataset: Dataset
     tokenization: Tokenization
     encoded: Encoded
+    poolings: tuple[Pooling, ...]
+    """Those that the encoder can have."""
 
 
 def prepare_material(settings: FineTuneSettings, folder: Path, console: Console) -> Material:
@@ -52,10 +61,14 @@ def prepare_material(settings: FineTuneSettings, folder: Path, console: Console)
         encode(rows, tokenization.tokenizer, task.truth(rows, dataset.labels), length)
         for rows in (dataset.train, dataset.validation)
     )
-    drawn = len(EpochRows([example.label for example in dataset.train], settings.sampling, settings.seed))
-    epochs, rate = epochs_and_rate(settings, encoder.hidden_size, len(dataset.train), len(dataset.labels), drawn)
+    epochs, rate = epochs_and_rate(settings, encoder.hidden_size, dataset)
     pooling = chosen_pooling(settings.pooling, source, encoder)
     chosen = {"epochs": epochs, "learning_rate": rate, "pooling": pooling}
     return Material(
-        with_parameters(settings, chosen), source, dataset, tokenization, Encoded(train, validation, EncodedDataset([]))
+        with_parameters(settings, chosen),
+        source,
+        dataset,
+        tokenization,
+        Encoded(train, validation, EncodedDataset([])),
+        possible_poolings(encoder),
     )

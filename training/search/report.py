@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from training.atomic_files import replace_file
 from training.pages import render_page
 from training.search import charts
 from training.search.results import StudyResult, TrialResult
@@ -44,9 +45,7 @@ def write_report(
         importances=charts.importance_bars(importances) if importances else None,
         slices=charts.slices(result, space) if some else None,
     )
-    aside = path.with_name(path.name + ".partial")
-    aside.write_text(page, encoding="utf-8")
-    aside.replace(path)
+    replace_file(path, lambda aside: aside.write_text(page, encoding="utf-8"))
 
 
 def _tiles(result: StudyResult) -> list[tuple[str, str]]:

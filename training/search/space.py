@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +143,10 @@ class SearchSpace(BaseModel):
         return {name: int(value) if name in WHOLE else value for name, value in values.items()}
 
 
-def default_space(settings: FineTuneSettings) -> SearchSpace:
+def default_space(settings: FineTuneSettings, poolings: Sequence[str]) -> SearchSpace:
     """What usually matters, around the values that fit would take (`settings` has none that is left to the data).
+
+    `poolings` are those that the encoder can have, the usual ones first.
 
     The rate and the number of epochs lie around the data's own choice, since both depend on the encoder's width and on
     the rows; Bergstra and Bengio 2012 and Dodge et al. 2020 find the rate to matter most. Bounds always hold the defaults.
@@ -160,7 +163,7 @@ def default_space(settings: FineTuneSettings) -> SearchSpace:
         "label_smoothing": {"low": 0.0, "high": 0.2, "step": 0.05},
         "warmup_ratio": {"low": 0.0, "high": 0.2, "step": 0.02},
         "weight_decay": {"low": 1e-4, "high": 0.1, "log": True},
-        "pooling": {"choices": ["mean", "cls"]},
+        "pooling": {"choices": list(poolings[:2])},
     }
     return SearchSpace.model_validate({name: _holding(span, getattr(settings, name)) for name, span in spans.items()})
 

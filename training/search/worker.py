@@ -17,6 +17,7 @@ from typing import Any
 from optuna.trial import Trial
 from rich.console import Console
 
+from training.failures import InvalidSettings
 from training.reuse import code_fingerprint, encoder_fingerprint, rows_fingerprint, settings_as_text
 from training.search.best import write_best
 from training.search.display import Display
@@ -59,7 +60,7 @@ def search(
         held.enter_context(storage.faults())
         scratch = held.enter_context(tempfile.TemporaryDirectory(prefix="bertline-search-"))
         material = prepare_material(settings, Path(scratch) / "tokenizer", console)
-        space = load_space(plan.space, material.settings) if plan.space else default_space(material.settings)
+        space = _space(plan, material)
         study = SharedStudy(storage, settings.name, plan.trials, space.distributions(), settings.seed, plan.beat_s)
         held.callback(study.close)
         start = space.starting_point(material.settings)
@@ -140,6 +141,19 @@ class Worker:
 
     def _result(self) -> StudyResult:
         return study_result(self._study.trials())
+
+
+def _space(plan: SearchPlan, material: Material) -> SearchSpace:
+    if plan.space is None:
+        return default_space(material.settings, material.poolings)
+    space = load_space(plan.space, material.settings)
+    wanted = space.pooling.choices if space.pooling is not None and space.pooling.choices is not None else []
+    if unknown := [str(choice) for choice in wanted if choice not in material.poolings]:
+        raise InvalidSettings(
+            f"search space {plan.space}: pooling: {', '.join(unknown)} cannot stand for a text in {material.source.name}; "
+            f"there are {', '.join(material.poolings)}"
+        )
+    return space
 
 
 def _identity(settings: FineTuneSettings, space: SearchSpace) -> dict[str, str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_fscore_support
 
 from training.calibration import Reliability, binned, expected_calibration_error
+from training.evaluation import LabelScores, label_scores
 from training.intervals import Interval, Positions, bootstrap
 
 
@@ -25,7 +26,7 @@ class MultiLabelEvaluation:
     """Rows of which every label is right."""
     mean_average_precision: float
     reliability: Reliability
-    per_label: list[dict[str, float | str]]
+    per_label: list[LabelScores]
 
     def scores(self, before: Reliability) -> dict[str, float]:
         """The headline numbers, for records; `before` is the reliability without temperature scaling."""
@@ -71,17 +72,9 @@ def evaluate_labels(
     average = np.array(
         [average_precision_score(applies[:, i], probabilities[:, i]) if present[i] else 0.0 for i in range(len(labels))]
     )
-    per_label: list[dict[str, float | str]] = [
-        {
-            "label": label,
-            "threshold": float(thresholds[i]),
-            "precision": float(precision[i]),
-            "recall": float(recall[i]),
-            "f1": float(f1[i]),
-            "average_precision": float(average[i]),
-            "rows": int(support[i]),
-        }
-        for i, label in enumerate(labels)
+    per_label = [
+        {**scores, "threshold": float(thresholds[i]), "average_precision": float(average[i])}
+        for i, scores in enumerate(label_scores(labels, precision, recall, f1, support))
     ]
     return MultiLabelEvaluation(
         micro_f1=float(f1_score(applies, decided, average="micro", zero_division=0.0)),

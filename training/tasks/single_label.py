@@ -48,22 +48,19 @@ class SingleLabel:
             Split.TEST: self._indices(dataset.test, dataset),
         }
         temperature = fit_temperature(logits[Split.VALIDATION], truths[Split.VALIDATION])
-        results = {split: evaluate(logits[split], truths[split], dataset.labels, temperature) for split in truths}
-        raw = {split: evaluate(logits[split], truths[split], dataset.labels, 1.0) for split in truths}
-        metrics = {
-            split.value: {**result.scores(), "calibration_error_before": raw[split].calibration_error}
-            for split, result in results.items()
-        }
-        test, truth = results[Split.TEST], truths[Split.TEST]
+        probabilities = {split: softmax(logits[split] / temperature) for split in truths}
+        results = {split: evaluate(probabilities[split], truths[split], dataset.labels) for split in truths}
+        raw = {split: reliability(softmax(logits[split]), truths[split]) for split in truths}
+        metrics = {split.value: result.scores(raw[split]) for split, result in results.items()}
+        test = results[Split.TEST]
         plot_confusion(test.confusion, dataset.labels, folder / "confusion.png")
-        before, after = softmax(logits[Split.TEST]), softmax(logits[Split.TEST] / temperature)
-        errors = (raw[Split.TEST].calibration_error, test.calibration_error)
-        points = (reliability(before, truth), reliability(after, truth))
-        plot_calibration(*points, errors, AXES, folder / "calibration.png")
-        intervals = uncertainty(logits[Split.TEST], truth)
+        errors = (metrics["test"]["calibration_error_before"], metrics["test"]["calibration_error"])
+        plot_calibration(raw[Split.TEST], test.reliability, errors, AXES, folder / "calibration.png")
+        intervals = uncertainty(logits[Split.TEST], truths[Split.TEST])
         more = {"intervals": intervals, "per_class": test.per_class, "confusion": test.confusion.tolist()}
         write_metrics(folder, temperature, metrics, more)
-        write_predictions(folder, (self._line(*each, dataset) for each in zip(dataset.test, after, strict=True)))
+        rows = zip(dataset.test, probabilities[Split.TEST], strict=True)
+        write_predictions(folder, (self._line(example, row, dataset) for example, row in rows))
         return Judgement(temperature, None, metrics, intervals)
 
     def _indices(self, examples: Sequence[Example], dataset: Dataset) -> NDArray[np.int64]:

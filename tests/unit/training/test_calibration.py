@@ -43,7 +43,7 @@ def test_confident_and_always_wrong_has_the_error_one() -> None:
 
 def test_scores_of_a_small_confusion() -> None:
     logits = np.array([[2, 0], [2, 0], [0, 2], [2, 0]], np.float32)
-    result = evaluate(logits, np.array([0, 0, 1, 1]), ["a", "b"], 1.0)
+    result = evaluate(softmax(logits), np.array([0, 0, 1, 1]), ["a", "b"])
     assert result.accuracy == 0.75
     assert result.confusion.tolist() == [[2, 0], [1, 1]]
     assert result.macro_f1 == pytest.approx((0.8 + 2 / 3) / 2)

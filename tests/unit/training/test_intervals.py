@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from training.calibration import softmax
 from training.evaluation import evaluate, uncertainty
 from training.intervals import bootstrap
 from training.tasks.multi_label_evaluation import evaluate_labels, uncertainty_of_labels
@@ -37,9 +38,9 @@ def test_the_scores_resampled_are_those_reported() -> None:
     random = np.random.default_rng(1)
     truth = random.integers(0, 5, 400)
     logits = (random.normal(size=(400, 5)) + 2 * np.eye(5)[truth]).astype(np.float32)
-    result = evaluate(logits, truth, list("abcde"), 1.0)
+    result = evaluate(softmax(logits), truth, list("abcde"))
     for name, (low, high) in uncertainty(logits, truth).items():
-        assert low < result.scores()[name] < high
+        assert low < result.scores(result.reliability)[name] < high
     probabilities, applies = random.random((300, 4)), random.random((300, 4)) < 0.3
     scores = evaluate_labels(probabilities, applies.astype(np.float32), list("abcd"), [0.5] * 4)
     found = uncertainty_of_labels(probabilities >= 0.5, applies)

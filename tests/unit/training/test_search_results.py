@@ -78,7 +78,7 @@ def test_the_time_left_is_the_mean_of_the_trials_done_shared_by_the_workers() ->
 
 
 def test_the_page_holds_everything_and_runs_nothing(settings: FineTuneSettings, tmp_path: Path) -> None:
-    space = default_space(settings)
+    space = default_space(settings, ("mean", "cls"))
     start = space.starting_point(settings)
     result = StudyResult(
         [
@@ -102,7 +102,9 @@ def test_the_page_holds_everything_and_runs_nothing(settings: FineTuneSettings, 
 def test_a_study_without_scores_has_a_page_too(
     settings: FineTuneSettings, tmp_path: Path, trials: list[TrialResult]
 ) -> None:
-    write_report(StudyResult(trials), {}, default_space(settings), settings, 50, tmp_path / "report.html")
+    write_report(
+        StudyResult(trials), {}, default_space(settings, ("mean", "cls")), settings, 50, tmp_path / "report.html"
+    )
     assert "No trial was completed" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 

@@ -11,6 +11,8 @@ from training.failures import InvalidSettings
 from training.search.space import SearchSpace, default_space, load_space
 from training.settings import FineTuneSettings, load_settings
 
+POOLINGS = ("mean", "cls", "last")
+
 
 @pytest.fixture
 def settings() -> FineTuneSettings:
@@ -27,7 +29,7 @@ def refusal(text: str, settings: FineTuneSettings, folder: Path) -> str:
 
 
 def test_the_default_space_holds_the_settings_it_starts_from(settings: FineTuneSettings) -> None:
-    start = default_space(settings).starting_point(settings)
+    start = default_space(settings, POOLINGS).starting_point(settings)
     assert start == {name: getattr(settings, name) for name in start}
     assert set(start) >= {"learning_rate", "epochs", "batch_size", "head_rate_factor", "dropout", "label_smoothing"}
     assert set(start) >= {"warmup_ratio", "weight_decay", "pooling"}
@@ -38,7 +40,7 @@ def test_the_default_space_holds_the_settings_it_starts_from(settings: FineTuneS
 )
 def test_settings_of_the_user_widen_the_default_space(settings: FineTuneSettings, name: str, value: float) -> None:
     unusual = FineTuneSettings.model_validate({**settings.model_dump(), name: value})
-    assert default_space(unusual).starting_point(unusual)[name] == value
+    assert default_space(unusual, POOLINGS).starting_point(unusual)[name] == value
 
 
 def test_a_file_says_what_varies(settings: FineTuneSettings, tmp_path: Path) -> None:
