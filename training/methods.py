@@ -10,13 +10,12 @@ from typing import Any
 
 from torch import nn
 
-from training.failures import InvalidSettings
 from training.heads import SequenceClassifier
 from training.settings import FineTuneSettings
 
 
 def apply_method(model: SequenceClassifier, settings: FineTuneSettings) -> None:
-    """Prepares the encoder, in place. Raises InvalidSettings where the method's library is missing."""
+    """Prepares the encoder, in place."""
     if settings.method == "lora":
         model.encoder = _with_lora(model.encoder, settings)
     elif settings.method != "full":
@@ -38,12 +37,8 @@ def trainable(model: nn.Module) -> int:
 
 def _with_lora(encoder: nn.Module, settings: FineTuneSettings) -> Any:
     """Low-rank updates beside every linear layer (Hu et al. 2021, "LoRA"), through peft."""
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ImportError:
-        raise InvalidSettings(
-            "method lora needs the package peft: run `make install`, or pip install 'bertline[train]'"
-        ) from None
+    from peft import LoraConfig, get_peft_model  # takes a second to import
+
     config = LoraConfig(
         r=settings.lora_rank,
         lora_alpha=2 * settings.lora_rank,

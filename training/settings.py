@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -19,6 +19,8 @@ smallest has, others each epoch."""
 Method = Literal["full", "frozen", "bitfit", "lora"]
 """Which weights of the encoder are trained. full: all. frozen: none, only the head. bitfit: the biases (Ben Zaken et al. 2022).
 lora: low-rank updates beside every linear layer (Hu et al. 2021), merged before anything is saved."""
+RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+"""Lower case, digits, dot, underscore, hyphen; it names folders and models."""
 SEPARATOR = "|"
 """Between the labels of a text, unless another separator is given."""
 
@@ -30,8 +32,8 @@ class FineTuneSettings(BaseModel):
 
     data: DataSettings
     task: TaskName = "single_label_classification"
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
-    """Name of the run and of the model: lower case, digits, dot, underscore, hyphen."""
+    name: RunName
+    """Of the run and of the model."""
     model: str = "minilm"
     """`minilm` (packaged), a hub id such as bert-base-chinese, or a folder."""
     method: Method = "full"

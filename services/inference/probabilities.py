@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,3 +30,10 @@ def sigmoid(logit: float) -> float:
     """The logistic function, in [0, 1], to the precision of float32; no finite input overflows."""
     small = math.exp(-abs(logit))
     return float(np.float32((1.0 if logit >= 0 else small) / (1.0 + small)))
+
+
+OF_LABELS: dict[str, Callable[[NDArray[np.float32], float], NDArray[np.float32]]] = {
+    "single_label_classification": softmax,
+    "multi_label_classification": sigmoids,
+}
+"""By the task: labels that exclude one another share a whole, others are questions of their own."""

@@ -115,8 +115,6 @@ class Shadowing:
             deadline=asyncio.get_running_loop().time() + PATIENCE_S,
             options=replace(query.options, priority=Priority.LOW),
             inputs=[text for text, _ in served],
-            top_k=0,
-            threshold=0.0,
         )
         answered = 0
         try:
@@ -135,11 +133,12 @@ class Shadowing:
         self, name: str, route: ShadowRoute, served: Opinion, manifest: Manifest, outcome: Classification
     ) -> None:
         counters = self.counters(name, route.setting)
-        probabilities = {each.label: each.probability for each in outcome.labels}
         agreed = applying(manifest, outcome.probabilities) == served.labels
+        known = served.best in manifest.labels
+        probability = float(outcome.probabilities[manifest.labels.index(served.best)]) if known else 0.0
         counters.compared += 1
         counters.disagreed += not agreed
-        counters.difference += abs(served.probability - probabilities.get(served.best, 0.0))
+        counters.difference += abs(served.probability - probability)
         self._count(name, route, "agreed" if agreed else "disagreed", 1)
 
     def _drop(self, name: str, route: ShadowRoute, texts: int) -> None:

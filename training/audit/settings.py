@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.data_settings import DataSettings
 from training.failures import InvalidSettings
-from training.settings import explain
+from training.settings import RunName, explain
 
 Via = Literal["vectors", "fine-tuning"]
 
@@ -19,8 +19,8 @@ class AuditSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: DataSettings
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
-    """Name of the audit, and of its folder."""
+    name: RunName
+    """Of the audit, and of its folder."""
     model: str = "minilm"
     """`minilm` (packaged), a hub id such as bert-base-chinese, or a folder."""
     via: Via = "vectors"

@@ -10,7 +10,10 @@ from export.manifest import Manifest
 from services.inference.execution.layout import Layout
 from services.inference.execution.session import Session
 from services.inference.prediction import Encoded
-from services.inference.probabilities import sigmoids, softmax
+from services.inference.probabilities import OF_LABELS
+
+Results = Callable[[Any, list[Encoded], float], Sequence[Any]]
+"""Of the graph's output, the rows and the temperature: one result a row."""
 
 OUTPUTS = {"embedding": "embedding"}
 """Name of the graph's output, by task; "logits" for all others."""
@@ -47,14 +50,10 @@ class Computation:
             self._free.put(session)
 
 
-def _classified(logits: Any, rows: list[Encoded], temperature: float) -> Sequence[Any]:
+def _classified(task: str) -> Results:
     """Logits and calibrated probabilities, float32 [labels] each."""
-    return list(zip(logits, softmax(logits, temperature), strict=True))
-
-
-def _classified_severally(logits: Any, rows: list[Encoded], temperature: float) -> Sequence[Any]:
-    """The same where each label is a question of its own."""
-    return list(zip(logits, sigmoids(logits, temperature), strict=True))
+    probabilities = OF_LABELS[task]
+    return lambda logits, rows, temperature: list(zip(logits, probabilities(logits, temperature), strict=True))
 
 
 def _whole(outputs: Any, rows: list[Encoded], temperature: float) -> Sequence[Any]:
@@ -67,9 +66,8 @@ def _tokens(logits: Any, rows: list[Encoded], temperature: float) -> Sequence[An
     return [logits[position, : len(row)] for position, row in enumerate(rows)]
 
 
-RESULTS: dict[str, Callable[[Any, list[Encoded], float], Sequence[Any]]] = {
-    "single_label_classification": _classified,
-    "multi_label_classification": _classified_severally,
+RESULTS: dict[str, Results] = {
+    **{task: _classified(task) for task in OF_LABELS},
     "embedding": _whole,
     "pair_scoring": _whole,
     "token_classification": _tokens,

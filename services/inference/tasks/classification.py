@@ -13,7 +13,7 @@ from services.inference.combination import combined
 from services.inference.loading import LoadedModel
 from services.inference.pipeline import Answered, Pipeline, Texts
 from services.inference.prediction import Classification, LabelScore, Prediction, Reading
-from services.inference.probabilities import sigmoids, softmax
+from services.inference.probabilities import OF_LABELS
 from services.inference.queries import ClassifyQuery
 from services.inference.validation import check_between, check_top_k
 
@@ -59,8 +59,7 @@ def whole(model: LoadedModel, reading: Reading, rows: Sequence[Row], query: Clas
     if len(rows) == 1:
         return rows[0]
     logits = combined(reading, [row[0] for row in rows], query.options)
-    probabilities = softmax if model.manifest.thresholds is None else sigmoids
-    return logits, probabilities(logits, model.manifest.temperature)
+    return logits, OF_LABELS[model.manifest.task](logits, model.manifest.temperature)
 
 
 def _best(manifest: Manifest, probabilities: NDArray[np.float32], top_k: int | None) -> list[int]:
