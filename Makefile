@@ -95,6 +95,10 @@ release-protos: develop ## make today's contracts those that `make check` guards
 bench: develop ## compare the server with the in-process limit of the same model; see docs/benchmarks.md
 	@$(BIN)/python -m benchmarks.serving --registry '$(REGISTRY)' --model '$(NAME)' $(BENCH_OPTIONS)
 
+.PHONY: bench-training
+bench-training: develop ## compare the speed of fit on DATA with the recipe of a tutorial; see docs/benchmarks.md
+	@$(BIN)/python -m benchmarks.training --data '$(DATA)' --model '$(MODEL)' $(BENCH_OPTIONS)
+
 .PHONY: check-gpu
 check-gpu: develop ## on a machine with an NVIDIA GPU: compare model NAME's answers there with the CPU's, and the speed
 	@$(BIN)/python -m benchmarks.gpu --registry '$(REGISTRY)' --model '$(NAME)' $(GPU_OPTIONS)

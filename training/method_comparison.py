@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +12,7 @@ from typing import get_args
 from rich.table import Table
 
 from training.failures import TrainingFailure
+from training.measured_process import run_measured
 from training.run import Effort, RunDirectory, RunRecord, headline
 from training.settings import Method
 
@@ -41,18 +39,11 @@ def measure(method: Method, name: str, out: Path, options: Sequence[str]) -> Mea
     run = RunDirectory(out / f"{name}-{method}")
     shutil.rmtree(run.root, ignore_errors=True)  # nothing is reused, and nothing resumed: neither could be timed
     command = [sys.executable, "-m", "training", "fit", "--name", run.root.name, "--out", str(out), "--method", method]
-    child = subprocess.Popen([*command, *options])  # noqa: S603 - our own module
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
+    ended = run_measured([*command, *options])
     record = run.record()
-    if child.returncode or record is None or record.effort is None:
+    if ended.exit_code or record is None or record.effort is None:
         raise MethodFailed(f"method {method} could not be trained; what it said stands above")
-    return Measured(method, record, record.effort, _peak(usage))
-
-
-def _peak(usage: resource.struct_rusage) -> int:
-    """Linux counts kilobytes, macOS bytes."""
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Measured(method, record, record.effort, ended.peak_bytes)
 
 
 def table(measured: Sequence[Measured]) -> Table:
