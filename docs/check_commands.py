@@ -3,7 +3,7 @@
 Fenced code blocks of the languages `sh`, `bash` and `console` are read; each line is checked on its own:
 
 - `make TARGET NAME=...`          the Makefile has the target, and uses the variable
-- `python -m MODULE [COMMAND] --option`   its `--help` names the option
+- `python -m MODULE [COMMAND] --option`   its `--help` names the option; so after torchrun
 - `[text](relative/path)`         the file exists
 
 Exits with 1 and a list of what is wrong. Run by `make check`.
@@ -105,6 +105,8 @@ def faults_of_command(line: str) -> list[str]:
             words = words[: words.index(stop)]
     if words[:1] == ["make"]:
         return faults_of_make(words[1:])
+    if words[:1] == ["torchrun"] and "-m" in words:
+        return faults_of_module(words[words.index("-m") + 1 :])
     if len(words) > 2 and Path(words[0]).name in {"python", "python3"} and words[1] == "-m":
         return faults_of_module(words[2:])
     if len(words) > 1 and Path(words[0]).name in {"python", "python3", "node"} and not (ROOT / words[1]).is_file():

@@ -15,6 +15,7 @@ from torch import nn
 from transformers import PrinterCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
+from training.data_parallel import Ranks
 from training.data_settings import DataSettings
 from training.data_summary import summarise, write_report
 from training.dataset import Dataset, Split
@@ -41,6 +42,7 @@ from training.trainer import (
     training_arguments,
 )
 
+ALONE = Ranks()
 LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "datasets", "scikit-learn", "numpy")
 
 
@@ -53,10 +55,14 @@ class Encoded:
     test: EncodedDataset
 
 
-def fine_tune(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: str, console: Console) -> RunRecord:
+def fine_tune(
+    settings: FineTuneSettings, run: RunDirectory, step_fingerprint: str, console: Console, ranks: Ranks = ALONE
+) -> RunRecord:
     """Trains, evaluates and calibrates; writes everything into `run`. Resumes when an earlier attempt was cut off."""
     begun = time.monotonic()
-    discard_other_attempt(run, step_fingerprint)
+    if ranks.first:
+        discard_other_attempt(run, step_fingerprint)
+    ranks.wait()
     set_seed(settings.seed)
     source = find_encoder(settings.model)
     prepared = _prepare(settings.data, source, run, console)
@@ -73,7 +79,7 @@ def fine_tune(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: s
             for rows in (dataset.train, dataset.validation, dataset.test)
         )
     )
-    config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console)
+    config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console, ranks=ranks)
     logits = {
         Split.VALIDATION: predict_logits(model, encoded.validation, _pad(tokenization)),
         Split.TEST: predict_logits(model, encoded.test, _pad(tokenization)),
@@ -102,7 +108,9 @@ def fine_tune(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: s
         create_time=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     run.write_record(record)
-    _discard_training_state(run)
+    ranks.wait()
+    if ranks.first:
+        _discard_training_state(run)
     return record
 
 
@@ -145,12 +153,15 @@ def train(
     run: RunDirectory,
     console: Console,
     after_epoch: AfterEpoch = go_on,
+    ranks: Ranks = ALONE,
 ) -> tuple[dict[str, object], Effort]:
     """Trains in place and leaves the best epoch's weights in `model`; returns the settings that the data decided, too.
 
     The test split is not looked at. `after_epoch` can stop the training early.
     """
     epochs, rate = epochs_and_rate(settings, model.config.hidden_size, dataset)
+    if settings.gradient_checkpointing:
+        model.encoder.gradient_checkpointing_enable({"use_reentrant": False})
     apply_method(model, settings)
     trained_weights = trainable(model)
     precision = chosen_precision(settings.mixed_precision)
@@ -162,14 +173,14 @@ def train(
         module.train(training)
         return task.score(logits, truth)
 
-    best = BestEpoch(run.trainer, score, settings.early_stopping_patience, after_epoch)
+    best = BestEpoch(run.trainer, score, settings.early_stopping_patience, after_epoch, ranks)
     with listener(console) as progress:
         trainer = ClassifierTrainer(
             model=model,
-            args=training_arguments(settings, run.trainer, epochs, rate, precision),
+            args=training_arguments(settings, run.trainer, epochs, rate, precision, ranks),
             train_dataset=encoded.train,
             data_collator=collator(_pad(tokenization)),
-            callbacks=[best, CheckpointClock(settings.checkpoint_every_s), ProgressListener(progress, best)],
+            callbacks=[best, CheckpointClock(settings.checkpoint_every_s, ranks), ProgressListener(progress, best)],
             loss=task.loss(settings, dataset),
             drawn=drawn_rows(settings, dataset),
             settings=settings,

@@ -109,6 +109,12 @@ class RunDirectory:
         self.trainer = root / "trainer"
         self.record_path = root / "run.json"
 
+    def aside(self, folder: Path) -> RunDirectory:
+        """The same run with another folder for its files, but for the trainer's own."""
+        other = RunDirectory(folder)
+        other.trainer = self.trainer
+        return other
+
     def record(self) -> RunRecord | None:
         """The record of a complete run; None when there is none (yet), or one that another version of this program wrote."""
         if not self.record_path.is_file():

@@ -72,6 +72,8 @@ class FineTuneSettings(BaseModel):
     """Epochs without a better validation score before training stops."""
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
     """auto: bf16, or else fp16, on a GPU; none on a processor."""
+    gradient_checkpointing: bool = False
+    """Layers' outputs are computed again for the gradient instead of being kept (Chen et al. 2016): less memory, more time."""
     checkpoint_every_s: float = Field(default=60.0, gt=0)
     """A killed run loses at most about this many seconds of work."""
     seed: int = Field(default=13, ge=0)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from training.atomic_files import replace_file
+from training.data_parallel import Ranks
 from training.encoding import EncodedDataset, LengthGroupedOrder, collator, sorted_batches
 from training.optimization import parameter_groups
 from training.sampling import EpochRows
@@ -56,7 +57,7 @@ class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no t
 
     def _get_train_sampler(self, train_dataset: EncodedDataset | None = None) -> LengthGroupedOrder:
         dataset = train_dataset or self.train_dataset
-        return LengthGroupedOrder(dataset.lengths, self.args.train_batch_size, self.args.seed, self._drawn)
+        return LengthGroupedOrder(dataset.lengths, self._settings.batch_size, self.args.seed, self._drawn)
 
     def create_optimizer(self) -> torch.optim.Optimizer:
         """AdamW; the groups of `parameter_groups`."""
@@ -71,12 +72,19 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above
 
     Its state is two files, replaced together with a rename each, and a resumed run repeats at most the evaluation of
     the epoch it was in: the same weights give the same score, so the result is that of an uninterrupted run.
-    `after_epoch` hears the scores of all epochs so far; training stops when it answers True.
+    `after_epoch` hears the scores of all epochs so far; training stops when it answers True. Of several processes, which
+    all come to the same scores, the first writes.
     """
 
     def __init__(
-        self, folder: Path, score: Callable[[nn.Module], float], patience: int, after_epoch: AfterEpoch
+        self,
+        folder: Path,
+        score: Callable[[nn.Module], float],
+        patience: int,
+        after_epoch: AfterEpoch,
+        ranks: Ranks,
     ) -> None:
+        self._ranks = ranks
         self._weights = folder / "best.safetensors"
         self._record = folder / "scores.json"
         self._score = score
@@ -103,16 +111,18 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above
         self.scored_now += 1
         best = max((value for number, value in self.scores.items() if number != epoch), default=-1.0)
         self.scores[epoch] = score
-        if score > best:
-            replace_file(
-                self._weights,
-                lambda aside: save_file({k: v.contiguous() for k, v in model.state_dict().items()}, aside),
-            )
-        text = json.dumps(self.scores)
-        replace_file(self._record, lambda aside: aside.write_text(text, encoding="utf-8"))
+        if self._ranks.first:
+            self._write(model if score > best else None)
         enough = self._after_epoch(self.scores)
         if enough or epoch - self.best_epoch >= self._patience:
             control.should_training_stop = True
+
+    def _write(self, better: nn.Module | None) -> None:
+        if better is not None:
+            weights = {name: tensor.contiguous() for name, tensor in better.state_dict().items()}
+            replace_file(self._weights, lambda aside: save_file(weights, aside))
+        text = json.dumps(self.scores)
+        replace_file(self._record, lambda aside: aside.write_text(text, encoding="utf-8"))
 
     @property
     def best_epoch(self) -> int:
@@ -121,19 +131,21 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above
 
     def restore(self, model: nn.Module) -> None:
         """Loads the best weights into the model."""
+        self._ranks.wait()
         model.load_state_dict(load_file(self._weights))
 
 
 class CheckpointClock(TrainerCallback):  # type: ignore[misc]  # as above
     """Asks for a checkpoint every so many seconds."""
 
-    def __init__(self, every_s: float) -> None:
+    def __init__(self, every_s: float, ranks: Ranks) -> None:
         self._every_s = every_s
+        self._ranks = ranks
         self._last = time.monotonic()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Due when the interval has passed."""
-        if time.monotonic() - self._last >= self._every_s:
+        if self._ranks.as_the_first(time.monotonic() - self._last >= self._every_s):
             control.should_save = True
             self._last = time.monotonic()
 
@@ -181,14 +193,14 @@ def predict_logits(model: nn.Module, dataset: EncodedDataset, pad_token_id: int)
 
 
 def training_arguments(
-    settings: FineTuneSettings, folder: Path, epochs: int, rate: float, precision: str
+    settings: FineTuneSettings, folder: Path, epochs: int, rate: float, precision: str, ranks: Ranks
 ) -> TrainingArguments:
     """Our settings in Trainer's words. Checkpoints come from `CheckpointClock`, evaluation from `BestEpoch`."""
     return TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=epochs,
         learning_rate=rate,
-        per_device_train_batch_size=settings.batch_size,
+        per_device_train_batch_size=ranks.share(settings.batch_size),
         gradient_accumulation_steps=settings.gradient_accumulation,
         warmup_ratio=settings.warmup_ratio,
         weight_decay=settings.weight_decay,
@@ -199,6 +211,9 @@ def training_arguments(
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         use_cpu=not torch.cuda.is_available(),
+        tf32=True if torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0) else None,
+        ddp_backend="gloo" if ranks.size > 1 and not torch.cuda.is_available() else None,
+        ddp_find_unused_parameters=False,
         save_strategy="steps",
         save_steps=1_000_000_000,
         save_total_limit=2,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -13,6 +14,9 @@ from training.commands.data_options import DATA, LabelColumns, Threads
 from training.commands.option_groups import given, with_option_groups
 from training.run import HEADLINES, RunDirectory, RunRecord
 from training.terminal import console, failures_shown, quiet_libraries
+
+if TYPE_CHECKING:
+    from training.settings import FineTuneSettings
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,29 @@ def fit(
         if record is not None and record.step_fingerprint == fingerprint:
             console.print(f"[green]reused[/] {run.root}: data, settings and code are those of {record.create_time}")
         else:
-            from training.fine_tuning import fine_tune, use_threads
+            from training.fine_tuning import use_threads
 
             use_threads(threads)
-            record = fine_tune(settings, run, fingerprint, console)
+            record = _train(settings, run, fingerprint)
         _show(record, run)
+
+
+def _train(settings: FineTuneSettings, run: RunDirectory, fingerprint: str) -> RunRecord:
+    """In this process, or together with those that torchrun started beside it."""
+    from training.data_parallel import Ranks
+    from training.fine_tuning import fine_tune
+
+    ranks = Ranks.joined()
+    if ranks.size == 1:
+        return fine_tune(settings, run, fingerprint, console)
+    if not ranks.first:
+        console.quiet = True
+    try:
+        with TemporaryDirectory(prefix="bertline-rank-") as aside:
+            mine = run if ranks.first else run.aside(Path(aside))
+            return fine_tune(settings, mine, fingerprint, console, ranks)
+    finally:
+        ranks.leave()
 
 
 def _show(record: RunRecord, run: RunDirectory) -> None:

@@ -1,0 +1,62 @@
+"""Data-parallel training: processes that torchrun started train one model, each on its share of every batch.
+
+All of them read, tokenize and score alike, and so decide alike; what the first one writes stays, the others write aside.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+from torch import distributed
+
+from training.failures import InvalidSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """This process's place among those that train together; alone, unless torchrun started it."""
+
+    rank: int = 0
+    size: int = 1
+
+    @classmethod
+    def joined(cls) -> Ranks:
+        """Those that torchrun's variables tell of, once all of them are there (torch.distributed, environment variables)."""
+        size = int(os.environ.get("WORLD_SIZE", "1"))
+        if size == 1:
+            return cls()
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        return cls(distributed.get_rank(), size)
+
+    @property
+    def first(self) -> bool:
+        """Whether what this process writes stays."""
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Until all have come here."""
+        if self.size > 1:
+            distributed.barrier()
+
+    def as_the_first(self, choice: bool) -> bool:
+        """The first one's choice, for what each would decide by its own clock."""
+        if self.size == 1:
+            return choice
+        shared = torch.tensor([choice], dtype=torch.uint8, device="cuda" if torch.cuda.is_available() else "cpu")
+        distributed.broadcast(shared, 0)
+        return bool(shared.item())
+
+    def share(self, batch_size: int) -> int:
+        """Rows of a batch that each process takes. Raises InvalidSettings when they cannot be shared alike."""
+        if batch_size % self.size:
+            raise InvalidSettings(f"batch_size {batch_size} cannot be shared by {self.size} processes: give a multiple")
+        return batch_size // self.size
+
+    def leave(self) -> None:
+        """Ends the group."""
+        if self.size > 1:
+            distributed.destroy_process_group()
