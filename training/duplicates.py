@@ -6,14 +6,16 @@ against the true Jaccard similarity.
 
 from __future__ import annotations
 
+import statistics
 import unicodedata
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from training.dataset import Example
+from training.numbers import SAME, Scale, as_text
 
 SHINGLE = 4
 PERMUTATIONS = 64
@@ -56,11 +58,16 @@ def drop_exact(
 ) -> list[Example]:
     """Keeps the first of equal rows and settles conflicts by `policy`. Splits given by the user are kept apart."""
     groups: dict[tuple[str, str], list[Example]] = defaultdict(list)
+    order = {id(example): position for position, example in enumerate(examples)}
     for example in examples:
         groups[example.split or "", identity(example)].append(example)
     kept: list[Example] = []
     for group in groups.values():
         counts = Counter(example.label for example in group)
+        if policy == "majority" and len(counts) > 1 and group[0].value is not None:
+            kept.append(_median(group, counts, report))
+            order[id(kept[-1])] = order[id(group[0])]
+            continue
         label = next(iter(counts)) if len(counts) == 1 else _settle(group, counts, policy, report)
         if label is None:
             continue
@@ -69,8 +76,16 @@ def drop_exact(
         report.exact += [(example.row, first[example.label].row) for example in group if example.label in first]
         kept += first.values()
     report.exact = [(row, original) for row, original in report.exact if row != original]
-    order = {id(example): position for position, example in enumerate(examples)}
     return sorted(kept, key=lambda example: order[id(example)])
+
+
+def _median(group: list[Example], counts: Counter[str], report: DuplicateReport) -> Example:
+    """The first of the rows, with the median of their numbers."""
+    value = statistics.median(example.value for example in group if example.value is not None)
+    first = replace(group[0], value=value, label=as_text(value))
+    report.exact += [(example.row, first.row) for example in group[1:]]
+    report.conflicts.append(Conflict(first.text, dict(counts), [example.row for example in group], first.label))
+    return first
 
 
 def _settle(group: list[Example], counts: Counter[str], policy: str, report: DuplicateReport) -> str | None:
@@ -85,7 +100,7 @@ def _settle(group: list[Example], counts: Counter[str], policy: str, report: Dup
 def drop_near(
     examples: list[Example], threshold: float, group_threshold: float, report: DuplicateReport, progress: Progress
 ) -> tuple[list[Example], list[int]]:
-    """Drops near-duplicates of one label and one split; ties looser look-alikes into groups.
+    """Drops near-duplicates of one label (or about one number) and one split; ties looser look-alikes into groups.
 
     Returns the kept examples and, for each, the number of its group: rows of a group belong in one split.
     """
@@ -95,6 +110,7 @@ def drop_near(
     kept: list[Example] = []
     shingles: list[frozenset[int]] = []
     groups = Groups()
+    tolerance = _tolerance(examples)
     for done, example in enumerate(examples):
         if done % 500 == 0:
             progress("looking for near-duplicates", done, len(examples))
@@ -106,11 +122,13 @@ def drop_near(
             for position in sorted(index.query(sketch))[:MAX_CANDIDATES]
             if (similarity := jaccard(grams, shingles[position])) >= group_threshold
         ]
-        repeated = next((p for p, s in near if s >= threshold and _alike(kept[p], example)), None)
+        repeated = next((p for p, s in near if s >= threshold and _alike(kept[p], example, tolerance)), None)
         if repeated is not None:
             report.near.append((example.row, kept[repeated].row))
             continue
-        report.similar_with_other_label += any(s >= threshold and kept[p].label != example.label for p, s in near)
+        report.similar_with_other_label += any(
+            s >= threshold and not _agree(kept[p], example, tolerance) for p, s in near
+        )
         position = groups.add()
         for other, _ in near:
             groups.join(position, other)
@@ -177,5 +195,17 @@ def _shingles(text: str) -> frozenset[int]:
     return frozenset(zlib.crc32(text[i : i + SHINGLE].encode()) for i in range(max(1, len(text) - SHINGLE + 1)))
 
 
-def _alike(kept: Example, example: Example) -> bool:
-    return kept.label == example.label and kept.split == example.split
+def _alike(kept: Example, example: Example, tolerance: float) -> bool:
+    return _agree(kept, example, tolerance) and kept.split == example.split
+
+
+def _agree(one: Example, other: Example, tolerance: float) -> bool:
+    if one.value is None or other.value is None:
+        return one.label == other.label
+    return abs(one.value - other.value) <= tolerance
+
+
+def _tolerance(examples: list[Example]) -> float:
+    """What the numbers of near-duplicates may differ by; 0 without numbers."""
+    scale = Scale.of([example.value for example in examples if example.value is not None] or [0.0])
+    return SAME * scale.deviation if scale is not None else 0.0

@@ -27,7 +27,7 @@ from training.preparation import Prepared, prepare
 from training.progress import Steps, listener
 from training.run import Effort, RunDirectory, RunRecord
 from training.schedule import drawn_rows, epochs_and_rate
-from training.settings import FineTuneSettings
+from training.settings import FineTuneSettings, usual_loss
 from training.tasks import Task, task_of
 from training.trainer import (
     AfterEpoch,
@@ -91,6 +91,7 @@ def fine_tune(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: s
         pooling=model.settings.pooling,
         temperature=judgement.temperature,
         thresholds=judgement.thresholds,
+        scale=dataset.scale,
         metrics=judgement.metrics,
         intervals=judgement.intervals,
         data_fingerprint=dataset.fingerprint,
@@ -185,7 +186,8 @@ def train(
         best_epoch=best.best_epoch,
         seconds_per_epoch=seconds / max(1, best.scored_now),
     )
-    return {"epochs": epochs, "learning_rate": rate, "mixed_precision": precision}, effort
+    chosen = {"epochs": epochs, "learning_rate": rate, "mixed_precision": precision}
+    return {**chosen, "loss": settings.loss or usual_loss(settings.task)}, effort
 
 
 def _train_or_resume(

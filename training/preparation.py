@@ -104,7 +104,7 @@ def _require_classes(examples: list[Example], settings: DataSettings, cleaning: 
             f"{settings.path}: no row has several labels; say what separates them with --label-separator (now "
             f"{settings.label_separator!r}), or train for one label a text"
         )
-    if settings.drop_rare_classes or len(counts) == 1:
+    if settings.drop_rare_classes or len(counts) <= 1:
         return
     rare = sorted((count, label) for label, count in counts.items() if count < settings.min_rows_per_class)
     if rare:

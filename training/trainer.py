@@ -101,9 +101,9 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above
         epoch = round(state.epoch or 0)
         score = self._score(model)
         self.scored_now += 1
-        best = max((value for number, value in self.scores.items() if number != epoch), default=-1.0)
+        others = [value for number, value in self.scores.items() if number != epoch]
         self.scores[epoch] = score
-        if score > best:
+        if not others or score > max(others):
             replace_file(
                 self._weights,
                 lambda aside: save_file({k: v.contiguous() for k, v in model.state_dict().items()}, aside),
