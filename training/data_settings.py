@@ -24,8 +24,8 @@ class DataSettings(BaseModel):
     """Column of the second text of a pair; None: only names that come in pairs (premise/hypothesis, ...)."""
     label: str | None = None
     """Column of the label; None: found by name, then by shape."""
-    label_kind: Literal["class", "number"] = "class"
-    """What the column of the label holds."""
+    label_kind: Literal["class", "number", "relevance"] = "class"
+    """What the column of the label holds. relevance: of a candidate (the second text) to a query (the first), 0 or more."""
     label_separator: str | None = Field(default=None, min_length=1, max_length=8)
     """Texts can have several labels, which this separates in their column; an empty one means that none applies. None: each
     text has one label."""
@@ -47,7 +47,7 @@ class DataSettings(BaseModel):
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     test_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     group_threshold: float = Field(default=0.7, gt=0.3, le=1.0)
-    """Texts at least this similar always land in the same split."""
+    """Texts at least this similar always land in the same split; where candidates have a relevance, queries."""
     seed: int = Field(default=13, ge=0)
 
     @model_validator(mode="after")

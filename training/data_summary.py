@@ -44,6 +44,10 @@ def _labels(report: DataReport) -> str:
     numbers = report.numbers
     if numbers is None:
         return f"{len(report.classes)} classes"
+    if report.queries:
+        parts = ", ".join(f"{count:,} {name}" for name, count in report.queries.items())
+        grades = f"{numbers.lowest:.4g} to {numbers.highest:.4g}"
+        return f"candidates of {sum(report.queries.values()):,} queries ({parts}), relevance {grades}"
     return f"numbers from {numbers.lowest:.4g} to {numbers.highest:.4g} with mean {numbers.mean:.4g}"
 
 

@@ -8,8 +8,9 @@ from typing import Literal
 
 from training.numbers import Scale
 
-TaskName = Literal["single_label_classification", "multi_label_classification", "regression"]
-"""What is learned of a text: the one label that it has; which of the labels apply to it, which may be none; a number."""
+TaskName = Literal["single_label_classification", "multi_label_classification", "regression", "pair_scoring"]
+"""What is learned of a text: the one label that it has; which of the labels apply to it, which may be none; a number. Of a pair
+of texts: how relevant the second is to the first."""
 
 
 class Split(StrEnum):
@@ -25,8 +26,8 @@ class Example:
     """One labelled text, or pair of texts, and where it stood in its source.
 
     `label` is the one label; where texts can have several, `labels` holds them, sorted, and `label` all of them as one word.
-    Where texts have numbers, `value` is the number, `label` the same as text, and `target` the number as it is learned,
-    which is known once the rows are split.
+    Where texts have numbers, or pairs a relevance, `value` is the number, `label` the same as text, and `target` the number
+    as it is learned, which is known once the rows are split.
     `row` is the 1-based line of the record in its file, so that every message can point at it.
     `extra` holds the remaining columns; reports may slice by them, training ignores them.
     """

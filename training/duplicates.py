@@ -22,6 +22,8 @@ PERMUTATIONS = 64
 MAX_CANDIDATES = 64
 """Proposals checked for one text; in a crowd of look-alikes the first ones are enough to tie the crowd together."""
 SEED = 1
+NEVER = 2.0
+"""A similarity that no two texts have."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -51,6 +53,11 @@ def identity(example: Example) -> str:
     """Key under which two examples count as the same text: compatibility-normalised, case-folded, single spaces."""
     text = example.text if example.text_pair is None else f"{example.text}\0{example.text_pair}"
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def query_identity(example: Example) -> str:
+    """Key under which two rows count as candidates of the same query, which is their first text."""
+    return " ".join(unicodedata.normalize("NFKC", example.text).casefold().split())
 
 
 def drop_exact(
@@ -139,6 +146,16 @@ def drop_near(
     return kept, [groups.find(position) for position in range(len(kept))]
 
 
+def tie_queries(examples: list[Example], group_threshold: float, progress: Progress) -> list[int]:
+    """The number of each row's group: the candidates of a query, and of those that look like it, belong in one split."""
+    queries: dict[str, Example] = {}
+    for example in examples:
+        queries.setdefault(query_identity(example), Example(example.text, "", split=example.split))
+    _, groups = drop_near(list(queries.values()), NEVER, group_threshold, DuplicateReport(), progress)
+    of_query = dict(zip(queries, groups, strict=True))
+    return [of_query[query_identity(example)] for example in examples]
+
+
 class Groups:
     """Disjoint sets (union-find with path halving) over positions 0, 1, 2, ..."""
 
@@ -164,12 +181,14 @@ class Groups:
         self._parent[high] = low
 
 
-def leaks(examples: Iterable[Example]) -> dict[tuple[str, str], list[tuple[int, int]]]:
-    """Texts that stand in two of the user's splits: (split, split) -> rows of both."""
+def leaks(
+    examples: Iterable[Example], key: Callable[[Example], str] = identity
+) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """Texts, as `key` tells them apart, that stand in two of the user's splits: (split, split) -> rows of both."""
     seen: dict[str, Example] = {}
     found: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
     for example in examples:
-        first = seen.setdefault(identity(example), example)
+        first = seen.setdefault(key(example), example)
         if first.split != example.split:
             found[str(first.split), str(example.split)].append((first.row, example.row))
     return dict(found)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from torch import nn
@@ -25,9 +26,10 @@ from training.methods import apply_method, merge, trainable
 from training.model_making import Tokenization, load_tokenizer, make_model, make_tokenizer, position_limit
 from training.preparation import Prepared, prepare
 from training.progress import Steps, listener
+from training.query_batches import QueryBatches
 from training.run import Effort, RunDirectory, RunRecord
 from training.schedule import drawn_rows, epochs_and_rate
-from training.settings import FineTuneSettings, usual_loss
+from training.settings import RANKING_LOSSES, FineTuneSettings, usual_loss
 from training.tasks import Task, task_of
 from training.trainer import (
     AfterEpoch,
@@ -80,6 +82,7 @@ def fine_tune(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: s
     }
     run.evaluation.mkdir(parents=True, exist_ok=True)
     judgement = task.judge(logits, dataset, run.evaluation)
+    model.shift(judgement.shift)
     _save_checkpoint(model, tokenization, run)
     record = RunRecord(
         name=settings.name,
@@ -173,6 +176,7 @@ def train(
             callbacks=[best, CheckpointClock(settings.checkpoint_every_s), ProgressListener(progress, best)],
             loss=task.loss(settings, dataset),
             drawn=drawn_rows(settings, dataset),
+            batches=query_batches(settings, encoded.train),
             settings=settings,
         )
         trainer.remove_callback(PrinterCallback)
@@ -188,6 +192,14 @@ def train(
     )
     chosen = {"epochs": epochs, "learning_rate": rate, "mixed_precision": precision}
     return {**chosen, "loss": settings.loss or usual_loss(settings.task)}, effort
+
+
+def query_batches(settings: FineTuneSettings, rows: EncodedDataset) -> QueryBatches | None:
+    """For losses that compare the candidates of a query; None for all others."""
+    if settings.loss not in RANKING_LOSSES:
+        return None
+    targets = np.stack([np.asarray(row.target) for row in rows.rows])
+    return QueryBatches(targets[:, 1].astype(int).tolist(), targets[:, 0].tolist(), settings.batch_size, settings.seed)
 
 
 def _train_or_resume(

@@ -34,7 +34,7 @@ class HeadSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     labels: list[str]
-    """One output each; none: the one output is a number."""
+    """One output each; none: the one output is a number, or a relevance."""
     pooling: Pooling
     dropout: float = 0.1
 
@@ -93,6 +93,11 @@ class SequenceClassifier(nn.Module):
         vectors = pooled(self.encoder, self.settings.pooling, input_ids, attention_mask, token_type_ids)
         logits: Tensor = self.classifier(self.dropout(vectors))
         return logits
+
+    def shift(self, by: float) -> None:
+        """Adds to every logit."""
+        with torch.no_grad():
+            self.classifier.bias += by
 
     def save(self, folder: Path) -> None:
         """Writes the checkpoint folder (without the tokenizer)."""

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from training.cleaning import CleaningReport
 from training.data_settings import DataSettings
 from training.dataset import Dataset, Example, Split
-from training.duplicates import Conflict, DuplicateReport
-from training.numbers import as_text
+from training.duplicates import Conflict, DuplicateReport, query_identity
+from training.numbers import Scale, as_text
 from training.reading import Reading
 
 SAMPLES = 3
@@ -111,8 +111,10 @@ class DataReport(Report):
     dropped_classes: dict[str, int]
     splits: dict[str, int]
     classes: list[ClassReport]
-    """Where rows have numbers: those that occur, or ranges of them, ascending."""
+    """Where rows have numbers or a relevance: those that occur, or ranges of them, ascending."""
     numbers: NumberReport | None = None
+    queries: dict[str, int] = {}
+    """Of each split, where candidates have a relevance to them."""
     lengths: LengthReport
     warnings: list[str]
     fingerprint: str
@@ -153,6 +155,7 @@ def describe(settings: DataSettings, dataset: Dataset, findings: Findings, count
         },
         classes=classes,
         numbers=numbers,
+        queries=_queries(dataset) if settings.label_kind == "relevance" else {},
         lengths=lengths,
         warnings=[
             *([] if numbers is not None else _unequal(classes, settings.label_separator is None)),
@@ -167,12 +170,17 @@ def _given(example: Example) -> tuple[str, ...]:
 
 
 def _numbers(dataset: Dataset, examples: list[Example]) -> NumberReport | None:
-    if dataset.scale is None:
-        return None
     values = sorted(example.value for example in examples if example.value is not None)
+    scale = Scale.of([example.value for example in dataset.train if example.value is not None]) if values else None
+    if scale is None:
+        return None
     median = statistics.median(values)
-    scale = dataset.scale
     return NumberReport(lowest=values[0], median=median, highest=values[-1], mean=scale.mean, deviation=scale.deviation)
+
+
+def _queries(dataset: Dataset) -> dict[str, int]:
+    parts = zip(Split, (dataset.train, dataset.validation, dataset.test), strict=True)
+    return {part.value: len({query_identity(example) for example in rows}) for part, rows in parts}
 
 
 def _ranges(numbers: NumberReport, examples: list[Example]) -> list[ClassReport]:

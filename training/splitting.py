@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from training.data_settings import DataSettings
 from training.dataset import Dataset, Example, Split
-from training.duplicates import identity
+from training.duplicates import identity, query_identity
 from training.failures import UnusableData
 from training.numbers import Scale, as_text, quantile_bins
 
@@ -37,7 +37,7 @@ def split(examples: list[Example], groups: list[int], settings: DataSettings) ->
     parts = {part: [example for example in assigned if example.split is part] for part in Split}
     _require_rows(parts, labels, settings)
     dataset = Dataset(parts[Split.TRAIN], parts[Split.VALIDATION], parts[Split.TEST], labels, fingerprint(assigned))
-    return dataset if settings.label_kind == "class" else _standardised(dataset, settings)
+    return {"class": _as_it_is, "number": _standardised, "relevance": _graded}[settings.label_kind](dataset, settings)
 
 
 def fingerprint(examples: list[Example]) -> str:
@@ -50,17 +50,18 @@ def fingerprint(examples: list[Example]) -> str:
     return digest.hexdigest()
 
 
-def strata(examples: list[Example], groups: list[int], seed: int) -> dict[str, list[list[int]]]:
+def strata(examples: list[Example], groups: list[int], seed: int, kind: str = "class") -> dict[str, list[list[int]]]:
     """The look-alike groups, each as the positions of its rows, by their most frequent label, of several labels the rarest.
 
-    Of numbers the bin counts, between quantiles of all. A hash of the texts and the seed orders the groups of a label: a new
-    row at the top of the file moves nobody else.
+    Of numbers (`kind` is `training.data_settings.DataSettings.label_kind`) the bin counts, between quantiles of all; queries and
+    their candidates are all one stratum. A hash of the texts and the seed orders the groups of a label: a new row at the top of
+    the file moves nobody else.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for position, group in enumerate(groups):
         members[group].append(position)
     found: dict[str, list[list[int]]] = defaultdict(list)
-    own = _bins(examples) or _labels(examples)
+    own = {"class": _labels, "number": _bins, "relevance": _alike}[kind](examples)
     for rows in members.values():
         found[Counter(own[i] for i in rows).most_common(1)[0][0]].append(rows)
     for stratum in found.values():
@@ -82,7 +83,7 @@ def _assign(
     examples: list[Example], groups: list[int], validation: float, test: float, settings: DataSettings
 ) -> list[Example]:
     result: dict[int, Split] = {}
-    for stratum in strata(examples, groups, settings.seed).values():
+    for stratum in strata(examples, groups, settings.seed, settings.label_kind).values():
         total = sum(map(len, stratum))
         wanted = {Split.TEST: _share(total, test), Split.VALIDATION: _share(total, validation)}
         for number, rows in enumerate(stratum):
@@ -104,8 +105,37 @@ def _labels(examples: list[Example]) -> list[str]:
 
 
 def _bins(examples: list[Example]) -> list[str]:
-    """The same of numbers; empty where there are none."""
+    """The same of numbers."""
     return [str(each) for each in quantile_bins([e.value for e in examples if e.value is not None])]
+
+
+def _alike(examples: list[Example]) -> list[str]:
+    return [""] * len(examples)
+
+
+def _as_it_is(dataset: Dataset, settings: DataSettings) -> Dataset:
+    return dataset
+
+
+def _graded(dataset: Dataset, settings: DataSettings) -> Dataset:
+    """With targets: relevance as a share of the highest grade that there is. Raises UnusableData where nothing is ranked."""
+    parts = (dataset.train, dataset.validation, dataset.test)
+    for name, part in zip(Split, parts, strict=True):
+        grades: dict[str, set[float | None]] = defaultdict(set)
+        for example in part:
+            grades[query_identity(example)].add(example.value)
+        if not any(len(each) > 1 for each in grades.values()):
+            raise UnusableData(
+                f"{settings.path}: no query of the {name} split has candidates of different relevance, so no order of them is "
+                "better than another; give queries several candidates, relevant (1, or a grade) and not (0)"
+            )
+    highest = max(example.value or 0.0 for part in parts for example in part)
+
+    def learned(examples: list[Example]) -> list[Example]:
+        return [replace(example, target=(example.value or 0.0) / highest) for example in examples]
+
+    train, validation, test = map(learned, parts)
+    return replace(dataset, train=train, validation=validation, test=test)
 
 
 def _standardised(dataset: Dataset, settings: DataSettings) -> Dataset:

@@ -16,11 +16,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from training.atomic_files import replace_file
-from training.encoding import EncodedDataset, LengthGroupedOrder, collator, sorted_batches
+from training.encoding import EncodedDataset, EncodedExample, LengthGroupedOrder, collator, sorted_batches
 from training.optimization import parameter_groups
+from training.query_batches import QueryBatches
 from training.sampling import EpochRows
 from training.settings import FineTuneSettings
 
@@ -38,9 +40,18 @@ def go_on(scores: dict[int, float]) -> bool:
 class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no types here
     """Trains a `training.heads.SequenceClassifier` whose batches carry `labels`, what is right of their rows."""
 
-    def __init__(self, *, loss: nn.Module, drawn: EpochRows, settings: FineTuneSettings, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        loss: nn.Module,
+        drawn: EpochRows,
+        settings: FineTuneSettings,
+        batches: QueryBatches | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self._drawn = drawn
+        self._batches = batches
         self.optimizer: torch.optim.Optimizer | None
         self._loss = loss
         self._settings = settings
@@ -57,6 +68,15 @@ class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no t
     def _get_train_sampler(self, train_dataset: EncodedDataset | None = None) -> LengthGroupedOrder:
         dataset = train_dataset or self.train_dataset
         return LengthGroupedOrder(dataset.lengths, self.args.train_batch_size, self.args.seed, self._drawn)
+
+    def get_train_dataloader(self) -> DataLoader[EncodedExample]:
+        """Of whole queries where the loss compares their candidates."""
+        if self._batches is None:
+            loader: DataLoader[EncodedExample] = super().get_train_dataloader()
+            return loader
+        whole = DataLoader(self.train_dataset, batch_sampler=self._batches, collate_fn=self.data_collator)
+        prepared: DataLoader[EncodedExample] = self.accelerator.prepare(whole)
+        return prepared
 
     def create_optimizer(self) -> torch.optim.Optimizer:
         """AdamW; the groups of `parameter_groups`."""

@@ -23,8 +23,8 @@ class FitOptions:
     task: Annotated[
         str | None,
         typer.Option(
-            help="single_label_classification, multi_label_classification where texts can have several labels or none, or "
-            "regression where the label is a number.",
+            help="single_label_classification, multi_label_classification where texts can have several labels or none, "
+            "regression where the label is a number, or pair_scoring where rows are query, candidate and relevance.",
             show_default="single_label_classification",
         ),
     ] = None
@@ -50,7 +50,9 @@ class FitOptions:
     loss: Annotated[
         str | None,
         typer.Option(
-            help="Of labels: cross_entropy or focal; of numbers: mse or huber.", show_default="the first of the task"
+            help="Of labels: cross_entropy or focal; of numbers: mse or huber; of relevance: binary_cross_entropy, ranknet or "
+            "listwise_softmax.",
+            show_default="the first of the task",
         ),
     ] = None
     sampling: Annotated[

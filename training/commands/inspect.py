@@ -17,7 +17,7 @@ def inspect(
     data: Annotated[str, typer.Argument(help=DATA)],
     out: Annotated[Path, typer.Option(help="Folder for report.json and report.html.")] = Path("build/inspect"),
     model: Annotated[str, typer.Option(help="Whose tokens to count.")] = "minilm",
-    label_kind: Annotated[str, typer.Option(help="What the label column holds: class or number.")] = "class",
+    label_kind: Annotated[str, typer.Option(help="What the label column holds: class, number or relevance.")] = "class",
     *,
     columns: LabelColumns,
 ) -> None:

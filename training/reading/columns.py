@@ -30,6 +30,22 @@ LABEL_NAMES = (
     *("label_text", "类别", "标签", "分类", "意图", "情感"),
 )
 NUMBER_NAMES = ("score", "value", "rating", "stars", "target", "label", "similarity", "评分", "分数", "得分", "数值")
+QUERY_NAMES = ("query", "question", "search", "text", "查询", "问题", "搜索词")
+CANDIDATE_NAMES = (
+    "candidate",
+    "passage",
+    "document",
+    "answer",
+    "response",
+    "product",
+    "text_pair",
+    "候选",
+    "文档",
+    "段落",
+    "答案",
+    "回答",
+)
+RELEVANCE_NAMES = ("relevance", "score", "label", "grade", "rating", "target", "相关性", "相关度", "标签", "评分")
 PAIR_NAMES = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("text", "text_pair"))
 SPLIT_NAMES = ("split",)
 MAX_LABEL_SHARE = 0.5
@@ -53,6 +69,8 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
             raise UnreadableData(f"{table.source} has no column {asked!r}; it has {_listed(table)}")
     by_name = {name.casefold(): name for name in table.columns}
     split = settings.split or _first(by_name, SPLIT_NAMES)
+    if settings.label_kind == "relevance":
+        return _of_pairs(table, by_name, settings, split)
     numbers = settings.label_kind == "number"
     label = settings.label or _first(by_name, NUMBER_NAMES if numbers else LABEL_NAMES)
     text, pair = settings.text, settings.text_pair
@@ -63,6 +81,24 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
     text = text or _text_by_shape(table, free)
     by_shape = _number_by_shape if numbers else _label_by_shape
     label = label or by_shape(table, [name for name in free if name != text])
+    return Columns(text, label, pair, split)
+
+
+def _of_pairs(table: Table, by_name: dict[str, str], settings: DataSettings, split: str | None) -> Columns:
+    """Query, candidate and relevance, which shape cannot tell from one another."""
+    text = settings.text or _first(by_name, QUERY_NAMES)
+    pair = settings.text_pair or _first(by_name, CANDIDATE_NAMES)
+    label = settings.label or _first(by_name, RELEVANCE_NAMES)
+    for what, found, flag in (
+        ("the query", text, "--text"),
+        ("the candidate", pair, "--text-pair"),
+        ("the relevance", label, "--label"),
+    ):
+        if found is None:
+            raise UnreadableData(
+                f"{table.source}: no column is called like {what} among {_listed(table)}; name it with {flag}"
+            )
+    assert text is not None and pair is not None and label is not None
     return Columns(text, label, pair, split)
 
 

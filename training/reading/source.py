@@ -124,9 +124,12 @@ def _labels(label: str, separator: str) -> tuple[str, ...]:
     return tuple(sorted({" ".join(part.split()) for part in label.split(separator)} - {""}))
 
 
-def _number(label: str, record: Record, columns: Columns, table: Table) -> float:
+def _number(label: str, record: Record, columns: Columns, table: Table, settings: DataSettings) -> float:
     try:
-        return number_of(label)
+        value = number_of(label)
+        if value < 0 and settings.label_kind == "relevance":
+            raise ValueError(f"{label!r} is no relevance, which is 0 (irrelevant) or more")
+        return value
     except ValueError as error:
         raise UnreadableData(
             f"{table.source}, line {record.line}, column {columns.label!r}: {error}; mend it, or empty the cell to leave the "
@@ -148,7 +151,7 @@ def _example(
     used = {columns.text, columns.label, columns.text_pair, columns.split}
     separator = settings.label_separator
     labels = None if separator is None else _labels(label, separator)
-    value = None if settings.label_kind == "class" else _number(label, record, columns, table)
+    value = None if settings.label_kind == "class" else _number(label, record, columns, table, settings)
     if value is not None:
         label = as_text(value)
     return Example(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from training.dataset import TaskName
 from training.tasks.multi_label import MultiLabel
+from training.tasks.pair_scoring import PairScoring
 from training.tasks.regression import Regression
 from training.tasks.single_label import SingleLabel
 from training.tasks.task import Judgement, Task, Truth
@@ -14,6 +15,7 @@ TASKS: dict[TaskName, Task] = {
     "single_label_classification": SingleLabel(),
     "multi_label_classification": MultiLabel(),
     "regression": Regression(),
+    "pair_scoring": PairScoring(),
 }
 
 

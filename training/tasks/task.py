@@ -16,10 +16,10 @@ from training.intervals import Interval
 from training.settings import FineTuneSettings
 
 Truth = NDArray[np.int64] | NDArray[np.float32]
-"""What is right of each row: the index of its label, [rows]; 1 for each label that applies, else 0, [rows, labels]; or the
-standardised number, [rows, 1]."""
+"""What is right of each row: the index of its label, [rows]; 1 for each label that applies, else 0, [rows, labels]; the
+standardised number, [rows, 1]; or relevance and number of the query, [rows, 2]."""
 Logits = NDArray[np.float32]
-"""[rows, labels], or [rows, 1] of a number."""
+"""[rows, labels], or [rows, 1] of a number or a relevance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Judgement:
     """Split -> metric -> value."""
     intervals: dict[str, Interval]
     """Metric -> 95 % interval of its value on the test rows."""
+    shift: float = 0.0
+    """What is added to every logit before the checkpoint is saved."""
 
 
 class Task(Protocol):

@@ -176,7 +176,7 @@ def test_the_report_shows_numbers_and_ranges_of_them(tmp_path: Path) -> None:
 def test_the_task_says_that_labels_are_numbers_and_which_settings_are_not_for_them() -> None:
     made = load_settings(None, {"name": "x", "task": "regression"}, {"path": "x.csv"})
     assert made.data.label_kind == "number"
-    with pytest.raises(InvalidSettings, match="belong together"):
+    with pytest.raises(InvalidSettings, match="do not belong together"):
         load_settings(None, {"name": "x"}, {"path": "x.csv", "label_kind": "number"})
     for flags, what in (({"loss": "focal"}, "mse or huber"), ({"sampling": "over"}, "for classes")):
         with pytest.raises(InvalidSettings, match=what):
