@@ -41,9 +41,11 @@ def bundle(
     quantize: Annotated[bool, typer.Option(help="Try int8 variants; float32 is always made.")] = True,
     fp16: Annotated[bool, typer.Option("--fp16", help="Add a float16 variant for CUDA.")] = False,
     tensorrt: Annotated[bool, typer.Option("--tensorrt", help="Add a float32 variant for TensorRT.")] = False,
-    max_drop: Annotated[float, typer.Option(help="Accuracy (or R²) that int8 may lose, in percentage points.")] = 1.0,
+    max_drop: Annotated[
+        float, typer.Option(help="Accuracy (or R², nDCG@10) that int8 may lose, in percentage points.")
+    ] = 1.0,
     min_agreement: Annotated[
-        float, typer.Option(help="Share of rows with the checkpoint's label, or rank correlation with its numbers.")
+        float, typer.Option(help="Share of rows with the checkpoint's label (or rank agreement with it).")
     ] = 0.98,
     calibration_rows: Annotated[int, typer.Option(help="Training rows that fix the int8 scales.")] = 256,
     force: Annotated[bool, typer.Option("--force", help="Export again although nothing changed.")] = False,
@@ -215,6 +217,8 @@ def _gives(manifest: Manifest) -> str:
         return f"vectors of {manifest.width} elements"
     if manifest.scale is not None:
         return f"numbers; those of training had mean {manifest.scale.mean:.4g} and deviation {manifest.scale.deviation:.4g}"
+    if manifest.task == "pair_scoring":
+        return "relevance of candidates to a query"
     return f"{len(manifest.labels)} labels: {', '.join(manifest.labels)}"
 
 

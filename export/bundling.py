@@ -19,6 +19,7 @@ from export.measurement import Runner
 from export.model_card import model_card
 from export.number_comparison import NumberComparison
 from export.quantization import HALF, PLAIN, Recipe, halve, prepare_graph
+from export.ranking_comparison import RankingComparison
 from export.registry import Registry
 from export.rows import Row, feed, tokenize
 from export.settings import ExportSettings
@@ -139,6 +140,8 @@ class Exporter:
 
 def comparison_of(record: RunRecord) -> Comparison:
     """How the variants of a run are compared with its checkpoint."""
+    if record.task == "pair_scoring":
+        return RankingComparison(record.temperature)
     return Decisions.of(record) if record.scale is None else NumberComparison(record.scale)
 
 

@@ -36,7 +36,8 @@ single_label_classification    logits     float32 [batch, labels]
 multi_label_classification     logits     float32 [batch, labels]; each label's probability is its sigmoid
 regression                     logits     float32 [batch, 1], of the number standardised by the manifest's `Scale`
 embedding                      embedding  float32 [batch, width], pooled, not normalised
-pair_scoring                   logits     float32 [batch, 1], of (query, candidate); relevance is their sigmoid
+pair_scoring                   logits     float32 [batch, 1], of (query, candidate); relevance is the sigmoid of logits over
+                                          the temperature
 token_classification           logits     float32 [batch, sequence, labels]
 """
 
@@ -73,21 +74,23 @@ class ParityProof(Contract):
     mean_logit_difference: float
     agreement: float = Field(ge=0, le=1)
     """Rows with the same best label as the checkpoint; with several labels a row, decisions (row and label) that are the
-    same; of numbers, Spearman's rank correlation; of embeddings, rows with the same nearest neighbour among them."""
+    same; of numbers, Spearman's rank correlation; of candidates, pairs within a query that are in the same order; of embeddings,
+    rows with the same nearest neighbour among them."""
     reference_accuracy: float | None = Field(default=None, le=1)
     accuracy: float | None = Field(default=None, le=1)
-    """With several labels a row, micro F1; of numbers R², which may be below 0. Both None where nothing says what is
-    right."""
+    """With several labels a row, micro F1; of numbers R², which may be below 0; of rankings nDCG@10. Both None where nothing
+    says what is right."""
     mean_cosine: float | None = None
     min_cosine: float | None = None
     """Between the vectors of the variant and of the checkpoint, over the rows; embedding alone has them."""
     flips_with_batch_mates: float = Field(ge=0, le=1)
     """Rows whose label, one of whose labels, or whose nearest neighbour changes between being alone and being in a shuffled
-    batch; of numbers, those that move by more than 0.01 standard deviations."""
+    batch; of numbers, those that move by more than 0.01 standard deviations; of candidates, those whose relevance moves by more
+    than 0.01."""
     mean_difference: float | None = None
-    """From the checkpoint's numbers, in standard deviations of the training rows' numbers."""
+    """From the checkpoint's numbers, in standard deviations of the training rows' numbers; from its relevances."""
     max_drift: float | None = None
-    """Of any number, with batch mates, in the same unit."""
+    """Of any number, or relevance, with batch mates, in the same unit."""
     shapes_checked: list[str]
     """Such as "right padding", "mask with holes", "length 1", "length 256"."""
     passed: bool

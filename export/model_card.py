@@ -48,6 +48,8 @@ def _what(manifest: Manifest) -> str:
     if manifest.scale is not None:
         scale = manifest.scale
         return f"Gives {texts} a number each; in training these had mean {scale.mean:.4g} and deviation {scale.deviation:.4g}."
+    if manifest.task == "pair_scoring":
+        return "A cross-encoder: reads a query and a candidate together and says how relevant the candidate is, from 0 to 1."
     labels = ", ".join(f"`{label}`" for label in manifest.labels)
     return f"A classifier of {texts} with {len(manifest.labels)} labels: {labels}.{_several(manifest)}"
 
@@ -68,6 +70,8 @@ def _scores(manifest: Manifest, scores: dict[str, float]) -> str:
 def _limit(manifest: Manifest) -> str:
     if manifest.scale is not None:
         return "A text about something else gets a number all the same, usually one near the mean."
+    if manifest.task == "pair_scoring":
+        return "Relevance is what the training data calls so; of candidates that are all irrelevant one is the best all the same."
     if manifest.thresholds is None:
         return "The labels are those of the training data; a text about something else gets one of them all the same."
     return "The labels are those of the training data; a text about something else should get none of them, but may."

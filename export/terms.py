@@ -26,7 +26,15 @@ TERMS = {
         '"Rank agreement" is Spearman\'s correlation;\n"drift" are numbers that move by more than 0.01 standard deviations when '
         "the same text is computed in\nother company.",
         headline("regression")[1],
-    )
+    ),
+    "pair_scoring": Terms(
+        "same order",
+        "drift",
+        "of the relevances move with batch mates",
+        '"Same order": pairs of a query\'s candidates, of\nthose that the checkpoint tells apart; "drift" are '
+        "relevances that move by more than 0.01 when the same pair\nis computed in other company.",
+        headline("pair_scoring")[1],
+    ),
 }
 
 
