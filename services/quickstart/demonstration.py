@@ -13,6 +13,7 @@ from rich.table import Table
 from services.clients import InferenceClient
 from services.quickstart.answers import answers
 from services.quickstart.number_answers import number_answers
+from services.quickstart.ranking_answers import pick_questions, ranking_answers
 from services.quickstart.samples import NoSamples, pick
 
 
@@ -31,7 +32,11 @@ class Demonstration:
 
 INPUTS = '"inputs":[{"text":"..."}]'
 CLASSIFICATION = Demonstration(pick, answers, "Classify", "classify.py", INPUTS)
-DEMONSTRATIONS = {"regression": Demonstration(pick, number_answers, "Regress", "regress.py", INPUTS)}
+CANDIDATES = '"query":"...","candidates":["...","..."]'
+DEMONSTRATIONS = {
+    "regression": Demonstration(pick, number_answers, "Regress", "regress.py", INPUTS),
+    "pair_scoring": Demonstration(pick_questions, ranking_answers, "Score", "score.py", CANDIDATES),
+}
 
 
 def demonstration_of(run: Path) -> Demonstration:
