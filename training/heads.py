@@ -97,7 +97,7 @@ class SequenceClassifier(nn.Module):
     def shift(self, by: float) -> None:
         """Adds to every logit."""
         with torch.no_grad():
-            self.classifier.bias += by
+            self.classifier.bias.add_(by)
 
     def save(self, folder: Path) -> None:
         """Writes the checkpoint folder (without the tokenizer)."""

@@ -50,7 +50,7 @@ class PairScoring:
             Split.VALIDATION: self.truth(dataset.validation, dataset.labels),
             Split.TEST: self.truth(dataset.test, dataset.labels),
         }
-        known = truths[Split.VALIDATION][:, 0]
+        known = truths[Split.VALIDATION][:, 0].astype(np.float32, copy=False)
         temperature, shift = fit_relevance(logits[Split.VALIDATION][:, 0], known)
         stated = {split: sigmoid((logits[split][:, 0] + np.float32(shift)) / temperature) for split in truths}
         bins = {split: binned(stated[split], truths[split][:, 0]) for split in truths}
