@@ -12,6 +12,7 @@ from rich.table import Table
 from export.encoder_command import encoder
 from export.failures import MalformedBundle
 from export.terminal import RegistryUrl, console, failures_shown
+from export.terms import terms_of
 from training.run import HEADLINES, headline
 from training.terminal import quiet_libraries
 
@@ -40,8 +41,12 @@ def bundle(
     quantize: Annotated[bool, typer.Option(help="Try int8 variants; float32 is always made.")] = True,
     fp16: Annotated[bool, typer.Option("--fp16", help="Add a float16 variant for CUDA.")] = False,
     tensorrt: Annotated[bool, typer.Option("--tensorrt", help="Add a float32 variant for TensorRT.")] = False,
-    max_drop: Annotated[float, typer.Option(help="Accuracy that int8 may lose, in percentage points.")] = 1.0,
-    min_agreement: Annotated[float, typer.Option(help="Share of rows with the checkpoint's label.")] = 0.98,
+    max_drop: Annotated[
+        float, typer.Option(help="Accuracy (or R², nDCG@10) that int8 may lose, in percentage points.")
+    ] = 1.0,
+    min_agreement: Annotated[
+        float, typer.Option(help="Share of rows with the checkpoint's label (or rank agreement with it).")
+    ] = 0.98,
     calibration_rows: Annotated[int, typer.Option(help="Training rows that fix the int8 scales.")] = 256,
     force: Annotated[bool, typer.Option("--force", help="Export again although nothing changed.")] = False,
 ) -> None:
@@ -139,12 +144,7 @@ def show(
     source = Registry(registry)
     with failures_shown():
         manifest = source.manifest(name, source.resolve(name, version))
-        what = (
-            f"vectors of {manifest.width} elements"
-            if manifest.task == "embedding"
-            else f"{len(manifest.labels)} labels: {', '.join(manifest.labels)}"
-        )
-        console.print(f"[bold]{name}[/] version {manifest.version}, {what}")
+        console.print(f"[bold]{name}[/] version {manifest.version}, {_gives(manifest)}")
         _show_variants(manifest)
 
 
@@ -212,6 +212,16 @@ def rollback(
         console.print(f"{name}: {label} is version {version} again")
 
 
+def _gives(manifest: Manifest) -> str:
+    if manifest.task == "embedding":
+        return f"vectors of {manifest.width} elements"
+    if manifest.scale is not None:
+        return f"numbers; those of training had mean {manifest.scale.mean:.4g} and deviation {manifest.scale.deviation:.4g}"
+    if manifest.task == "pair_scoring":
+        return "relevance of candidates to a query"
+    return f"{len(manifest.labels)} labels: {', '.join(manifest.labels)}"
+
+
 def _score(manifest: Manifest) -> str:
     measured = manifest.metrics.get("checkpoint")
     if measured is None or manifest.task not in HEADLINES:
@@ -228,7 +238,8 @@ def _show_variants(manifest: Manifest) -> None:
         return
     table = Table("variant", box=None, pad_edge=False)
     key, title = headline(manifest.task)
-    for name in ("size", "texts/s", "same label", f"validation {title}", f"test {title}", "flips"):
+    terms = terms_of(manifest.task)
+    for name in ("size", "texts/s", terms.agreement, f"validation {title}", f"test {title}", terms.drift):
         table.add_column(name, justify="right")
     checkpoint = manifest.metrics["checkpoint"][key]
     reference = manifest.variants[0].parity.reference_accuracy or 0.0

@@ -11,21 +11,25 @@ import numpy as np
 
 from export.assembly import GOLDEN_ROWS, assemble
 from export.bundle import Bundle
-from export.decisions import Decided, Decisions
+from export.comparison import Comparison
+from export.decisions import Decisions
 from export.graph import export_graph
-from export.manifest import Calibration, Manifest
+from export.manifest import Calibration, Manifest, Scale
 from export.measurement import Runner
 from export.model_card import model_card
+from export.number_comparison import NumberComparison
 from export.quantization import HALF, PLAIN, Recipe, halve, prepare_graph
+from export.ranking_comparison import RankingComparison
 from export.registry import Registry
 from export.rows import Row, feed, tokenize
 from export.settings import ExportSettings
+from export.terms import terms_of
 from export.variants import Candidate, Workshop, described
 from export.verification import Reference, awkward_shapes, reference_shapes, verify
 from training.dataset import Example, Split
 from training.heads import SequenceClassifier
 from training.progress import Steps
-from training.run import RunDirectory, RunRecord
+from training.run import RunDirectory, RunRecord, headline
 
 
 class Exporter:
@@ -42,7 +46,7 @@ class Exporter:
         self._tokenizer = run.checkpoint / "tokenizer.json"
         self._model = SequenceClassifier.load(run.checkpoint)
         self._pad = int(self._model.config.pad_token_id or 0)
-        self._decisions = Decisions.of(record)
+        self._comparison = comparison_of(record)
         self._reference, self._test, self._test_right = self._references()
 
     def candidates(self) -> list[Candidate]:
@@ -63,7 +67,7 @@ class Exporter:
         order = np.random.default_rng(self._settings.seed).permutation(len(examples))
         return self._tokens([examples[i] for i in order[: self._settings.calibration_rows]])
 
-    def _references(self) -> tuple[Reference, list[Row], Decided]:
+    def _references(self) -> tuple[Reference, list[Row], Any]:
         from training.encoding import EncodedDataset, EncodedExample
         from training.trainer import predict_logits
 
@@ -73,14 +77,14 @@ class Exporter:
         logits = predict_logits(self._model, dataset, self._pad)
         shapes = awkward_shapes(rows, self._record.max_length, self._pad, self._model.config.vocab_size)
         test = list(self._run.examples(Split.TEST))
-        decisions = self._decisions
+        compared = self._comparison
         known = reference_shapes(self._model, shapes)
-        reference = Reference(rows, decisions, decisions.right(examples), logits, known)
-        return reference, self._tokens(test), decisions.right(test)
+        reference = Reference(rows, compared, compared.right(examples), terms_of(self._record.task), logits, known)
+        return reference, self._tokens(test), compared.right(test)
 
     def measure(self, recipe: Recipe, path: Path) -> Candidate:
         """Proves and times one variant; it may fail the gate."""
-        reference, test, decisions = self._reference, self._test, self._decisions
+        reference, test = self._reference, self._test
         task = f"verifying {recipe.name}"
         self._progress(task, 0, 4)
         runner = Runner(path, self._pad)
@@ -88,14 +92,14 @@ class Exporter:
             runner, reference, recipe.precision, self._settings.gate, lambda done: self._progress(task, done, 4)
         )
         order = sorted(range(len(test)), key=lambda i: len(test[i].ids))
-        score = decisions.score(decisions.made(runner.logits(test, order, 8)), self._test_right)
+        score = self._comparison.score(runner.logits(test, order, 8), self._test_right)
         self._progress(task, 3, 4)
         golden = np.concatenate(
             [runner.run(feed([row], runner.names, self._pad)) for row in reference.rows[:GOLDEN_ROWS]]
         )
         speed = runner.texts_per_second(reference.rows) if recipe.device in {"any", "cpu"} else None
         self._progress(task, 4, 4)
-        return Candidate(described(recipe, path, proof, speed), path, golden, {decisions.metric: score})
+        return Candidate(described(recipe, path, proof, speed), path, golden, {headline(self._record.task)[0]: score})
 
     def bundle(self, candidates: list[Candidate], fingerprint: str) -> Path:
         """Assembles a bundle folder of the variants that passed, fastest first. Raises ParityNotProven if none did."""
@@ -109,14 +113,11 @@ class Exporter:
                 task=record.task,
                 labels=record.labels,
                 thresholds=record.thresholds,
+                scale=None if record.scale is None else Scale(**record.scale.model_dump()),
                 pair=record.pair,
                 max_length=record.max_length,
                 pad_token_id=self._pad,
-                calibration=Calibration(
-                    temperature=record.temperature,
-                    error_before=scores["calibration_error_before"],
-                    error_after=scores["calibration_error"],
-                ),
+                calibration=_calibration(record),
                 metrics={"checkpoint": scores, **{each.variant.name: each.metrics for each in passed}},
                 encoder=record.encoder,
                 data_fingerprint=record.data_fingerprint,
@@ -135,6 +136,24 @@ class Exporter:
 
     def _tokens(self, examples: list[Example]) -> list[Row]:
         return tokenize(examples, self._tokenizer, self._record.max_length)
+
+
+def comparison_of(record: RunRecord) -> Comparison:
+    """How the variants of a run are compared with its checkpoint."""
+    if record.task == "pair_scoring":
+        return RankingComparison(record.temperature)
+    return Decisions.of(record) if record.scale is None else NumberComparison(record.scale)
+
+
+def _calibration(record: RunRecord) -> Calibration | None:
+    scores = record.metrics["test"]
+    if "calibration_error" not in scores:
+        return None
+    return Calibration(
+        temperature=record.temperature,
+        error_before=scores["calibration_error_before"],
+        error_after=scores["calibration_error"],
+    )
 
 
 def export_run(

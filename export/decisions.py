@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from export.comparison import Drift, Outputs
 from training.dataset import Example, TaskName
-from training.run import RunRecord, headline
+from training.run import RunRecord
 from training.tasks import task_of
 
 Decided = NDArray[np.int64] | NDArray[np.bool_]
@@ -23,20 +24,17 @@ class Decisions:
     task: TaskName
     labels: list[str]
     cuts: NDArray[np.float32] | None
-    metric: str
-    """What `score` is called."""
 
     @classmethod
     def of(cls, record: RunRecord) -> Decisions:
         """Those of a run."""
-        metric, _ = headline(record.task)
         if record.thresholds is None:
-            return cls(record.task, record.labels, None, metric)
+            return cls(record.task, record.labels, None)
         thresholds = np.array(record.thresholds)
         cuts = record.temperature * np.log(thresholds / (1 - thresholds))
-        return cls(record.task, record.labels, cuts.astype(np.float32), metric)
+        return cls(record.task, record.labels, cuts.astype(np.float32))
 
-    def made(self, logits: NDArray[np.float32]) -> Decided:
+    def made(self, logits: Outputs) -> Decided:
         """Of logits [rows, labels]."""
         return logits.argmax(axis=1) if self.cuts is None else logits >= self.cuts
 
@@ -45,21 +43,28 @@ class Decisions:
         truth = task_of(self.task).truth(examples, self.labels)
         return truth.astype(np.int64) if self.cuts is None else truth > 0
 
-    def score(self, decided: Decided, right: Decided) -> float:
+    def score(self, outputs: Outputs, right: Decided) -> float:
         """Accuracy; with several labels a row the F1 over all decisions. In [0, 1]."""
+        decided = self.made(outputs)
         if self.cuts is None:
-            return agreement(decided, right)
+            return _equal(decided, right)
         wrong = int((decided != right).sum())
         hits = int((decided & right).sum())
         return 2 * hits / (2 * hits + wrong) if hits else 0.0
 
+    def agreement(self, outputs: Outputs, reference: Outputs, right: Decided) -> float:
+        """Share of equal decisions, of which there is one for each row, or for each row and label."""
+        return _equal(self.made(outputs), self.made(reference))
 
-def agreement(one: Decided, other: Decided) -> float:
-    """Share of equal decisions, of which there is one for each row, or for each row and label."""
+    def drift(self, alone: Outputs, in_company: Outputs) -> Drift:
+        """Share of the rows that are not decided alike."""
+        differs = self.made(alone) != self.made(in_company)
+        return Drift(float((differs if differs.ndim == 1 else differs.any(axis=1)).mean()), None)
+
+    def difference(self, outputs: Outputs, reference: Outputs) -> None:
+        """Logits have no unit."""
+        return
+
+
+def _equal(one: Decided, other: Decided) -> float:
     return float((one == other).mean())
-
-
-def flips(one: Decided, other: Decided) -> float:
-    """Share of the rows that are not decided alike."""
-    differs = one != other
-    return float((differs if differs.ndim == 1 else differs.any(axis=1)).mean())

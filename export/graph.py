@@ -1,8 +1,8 @@
 """From a checkpoint to an ONNX graph, through Optimum. The only module that knows Optimum.
 
 The graph has the inputs input_ids, attention_mask and, where the encoder reads them, token_type_ids, int64
-[batch, sequence], and one output: logits float32 [batch, labels], or embedding float32 [batch, width]. Both axes of the
-inputs are dynamic. Pooling is inside.
+[batch, sequence], and one output: logits float32 [batch, labels] ([batch, 1] of a number), or embedding float32 [batch, width].
+Both axes of the inputs are dynamic. Pooling is inside.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OPSET = 17
 
 def export_graph(model: SequenceClassifier, path: Path) -> Path:
     """Writes the float32 graph of the model to `path`. Raises ExportFailure for architectures that Optimum cannot export."""
-    model.config.num_labels = len(model.settings.labels)
+    model.config.num_labels = model.settings.outputs
     return _export(model, model.config, path)
 
 

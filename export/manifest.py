@@ -23,20 +23,28 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 Task = Literal[
-    "single_label_classification", "multi_label_classification", "embedding", "pair_scoring", "token_classification"
+    "single_label_classification",
+    "multi_label_classification",
+    "regression",
+    "embedding",
+    "pair_scoring",
+    "token_classification",
 ]
 """What a model does, and what its graph's output is:
 
 single_label_classification    logits     float32 [batch, labels]
 multi_label_classification     logits     float32 [batch, labels]; each label's probability is its sigmoid
+regression                     logits     float32 [batch, 1], of the number standardised by the manifest's `Scale`
 embedding                      embedding  float32 [batch, width], pooled, not normalised
-pair_scoring                   logits     float32 [batch, 1], of (query, candidate); relevance is their sigmoid
+pair_scoring                   logits     float32 [batch, 1], of (query, candidate); relevance is the sigmoid of logits over
+                                          the temperature
 token_classification           logits     float32 [batch, sequence, labels]
 """
 
 LEAST_LABELS = {
     "single_label_classification": 2,
     "multi_label_classification": 2,
+    "regression": 0,
     "embedding": 0,
     "pair_scoring": 0,
     "token_classification": 1,
@@ -66,16 +74,23 @@ class ParityProof(Contract):
     mean_logit_difference: float
     agreement: float = Field(ge=0, le=1)
     """Rows with the same best label as the checkpoint; with several labels a row, decisions (row and label) that are the
-    same; of embeddings, rows with the same nearest neighbour among them."""
-    reference_accuracy: float | None = Field(default=None, ge=0, le=1)
-    accuracy: float | None = Field(default=None, ge=0, le=1)
-    """With several labels a row, micro F1. Both None where there are no labels to be right about."""
+    same; of numbers, Spearman's rank correlation; of candidates, pairs within a query that are in the same order; of embeddings,
+    rows with the same nearest neighbour among them."""
+    reference_accuracy: float | None = Field(default=None, le=1)
+    accuracy: float | None = Field(default=None, le=1)
+    """With several labels a row, micro F1; of numbers R², which may be below 0; of rankings nDCG@10. Both None where nothing
+    says what is right."""
     mean_cosine: float | None = None
     min_cosine: float | None = None
     """Between the vectors of the variant and of the checkpoint, over the rows; embedding alone has them."""
     flips_with_batch_mates: float = Field(ge=0, le=1)
     """Rows whose label, one of whose labels, or whose nearest neighbour changes between being alone and being in a shuffled
-    batch."""
+    batch; of numbers, those that move by more than 0.01 standard deviations; of candidates, those whose relevance moves by more
+    than 0.01."""
+    mean_difference: float | None = None
+    """From the checkpoint's numbers, in standard deviations of the training rows' numbers; from its relevances."""
+    max_drift: float | None = None
+    """Of any number, or relevance, with batch mates, in the same unit."""
     shapes_checked: list[str]
     """Such as "right padding", "mask with holes", "length 1", "length 256"."""
     passed: bool
@@ -123,6 +138,13 @@ class Calibration(Contract):
     error_after: float = Field(ge=0, le=1)
 
 
+class Scale(Contract):
+    """A number is the graph's output times the deviation, plus the mean: both of the training rows' numbers."""
+
+    mean: float = Field(allow_inf_nan=False)
+    deviation: float = Field(gt=0, allow_inf_nan=False)
+
+
 class Manifest(Contract):
     """Everything a server must know to answer with the bundle, and everything a person asks before trusting it."""
 
@@ -131,9 +153,11 @@ class Manifest(Contract):
     version: int = Field(ge=1)
     task: Task
     labels: list[str]
-    """Output order of the logits; empty for embedding and pair scoring. BIO labels for token classification."""
+    """Output order of the logits; empty for embedding, pair scoring and regression. BIO labels for token classification."""
     thresholds: list[Annotated[float, Field(gt=0, lt=1)]] | None = None
     """Probability from which each label applies, in the order of the labels; multi-label classification alone has them."""
+    scale: Scale | None = None
+    """Of numbers; regression alone has one."""
     width: int | None = Field(default=None, ge=1)
     """Elements of a vector; embedding alone has one."""
     pair: bool
@@ -148,7 +172,8 @@ class Manifest(Contract):
     calibration: Calibration | None
     """None where the task gives no probabilities."""
     metrics: dict[str, dict[str, float]]
-    """Variant name, or "checkpoint" -> metric -> value on the test split; empty where no labels say what is right."""
+    """Variant name, or "checkpoint" -> metric -> value on the test split (errors of numbers in their units); empty
+    where no labels say what is right."""
     encoder: str
     data_fingerprint: str
     measured_on: Host
@@ -163,6 +188,8 @@ class Manifest(Contract):
             raise ValueError(f"{self.task} needs at least {LEAST_LABELS[self.task]} labels")
         if (self.width is None) is (self.task == "embedding"):
             raise ValueError("width is the number of a vector's elements: embedding needs it, nothing else has it")
+        if (self.scale is None) is (self.task == "regression"):
+            raise ValueError("scale says what the output means in units: regression needs it, nothing else has it")
         if (self.thresholds is None) is (self.task == "multi_label_classification"):
             raise ValueError(
                 "thresholds say when a label applies: multi-label classification needs them, nothing else has them"

@@ -13,14 +13,19 @@ class Gate(BaseModel):
     max_logit_difference: float = Field(default=1e-4, gt=0)
     """Of float32 variants, over padding, masks with holes, the shortest and the longest input."""
     min_agreement: float = Field(default=0.98, ge=0, le=1)
-    """Share of validation rows with the checkpoint's best label."""
+    """Share of validation rows with the checkpoint's best label; of numbers, rank correlation with the checkpoint's; of
+    candidates, pairs within a query in the checkpoint's order."""
     min_half_agreement: float = Field(default=0.995, ge=0, le=1)
     """The same of float16 variants: what rounds so little has no excuse."""
     max_drop: float = Field(default=1.0, ge=0, le=100)
-    """Percentage points of validation accuracy."""
+    """Percentage points of validation accuracy; of numbers, of R²; of rankings, of nDCG@10."""
+    max_mean_difference: float = Field(default=0.1, gt=0)
+    """Of numbers, from the checkpoint's: mean distance in standard deviations of the training rows' numbers. Of relevances, the
+    mean distance."""
     max_flips: float = Field(default=0.002, ge=0, le=1)
-    """Share of validation rows whose label may change with the company they are computed in. Dynamic int8 has one
-    activation scale for a whole batch and fails here; static int8 has fixed scales."""
+    """Share of validation rows whose label (or number, by more than 0.01 standard deviations, or relevance, by more than
+    0.01) may change with the company they are computed in. Dynamic int8 has one activation scale for a whole batch and fails
+    here; static int8 has fixed scales."""
 
 
 class ExportSettings(BaseModel):

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.decisions import Decided, Decisions, agreement, flips
+from export.comparison import Comparison
 from export.manifest import ParityProof
 from export.measurement import Runner
 from export.rows import Row, feed
 from export.settings import Gate
+from export.terms import Terms
 from training.heads import SequenceClassifier
 
 BATCH = 8
+CLASSIFICATION = Terms()
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What the checkpoint says: logits float32 [rows, labels] of the validation rows, and of awkward shapes."""
+    """What the checkpoint says: logits float32 [rows, outputs] of the validation rows, and of awkward shapes."""
 
     rows: list[Row]
-    decisions: Decisions
-    right: Decided
+    comparison: Comparison
+    right: Any
+    """What the rows say, as the comparison reads it."""
+    terms: Terms
     logits: NDArray[np.float32]
     shapes: dict[str, tuple[dict[str, NDArray[np.int64]], NDArray[np.float32]]]
 
@@ -78,8 +83,8 @@ def verify(
     shuffled = runner.logits(reference.rows, np.random.default_rng(0).permutation(count).tolist(), BATCH)
     tick(2)
     difference = np.abs(alone - reference.logits)
-    decisions = reference.decisions
-    made, of_checkpoint = decisions.made(alone), decisions.made(reference.logits)
+    compared = reference.comparison
+    drift = compared.drift(alone, shuffled)
     shape_difference = {
         name: float(np.abs(runner.run(batch) - expected).max()) for name, (batch, expected) in reference.shapes.items()
     }
@@ -87,19 +92,21 @@ def verify(
         rows=count,
         max_logit_difference=max(float(difference.max()), *shape_difference.values()),
         mean_logit_difference=float(difference.mean()),
-        agreement=agreement(made, of_checkpoint),
-        reference_accuracy=decisions.score(of_checkpoint, reference.right),
-        accuracy=decisions.score(made, reference.right),
-        flips_with_batch_mates=flips(made, decisions.made(shuffled)),
+        agreement=compared.agreement(alone, reference.logits, reference.right),
+        reference_accuracy=compared.score(reference.logits, reference.right),
+        accuracy=compared.score(alone, reference.right),
+        flips_with_batch_mates=drift.share,
+        mean_difference=compared.difference(alone, reference.logits),
+        max_drift=drift.largest,
         shapes_checked=list(reference.shapes),
         passed=True,
         reasons=[],
     )
-    reasons = judge(proof, precision, gate)
+    reasons = judge(proof, precision, gate, reference.terms)
     return proof.model_copy(update={"passed": not reasons, "reasons": reasons})
 
 
-def judge(proof: ParityProof, precision: str, gate: Gate) -> list[str]:
+def judge(proof: ParityProof, precision: str, gate: Gate, terms: Terms = CLASSIFICATION) -> list[str]:
     """Why the gate refuses; empty when it does not."""
     reasons = []
     if not np.isfinite(proof.max_logit_difference):
@@ -112,7 +119,9 @@ def judge(proof: ParityProof, precision: str, gate: Gate) -> list[str]:
     if proof.agreement < least:
         reasons.append(f"agreement {100 * proof.agreement:.2f} % is below {100 * least:.2f} %")
     if proof.drop > gate.max_drop + 1e-9:
-        reasons.append(f"accuracy drops by {proof.drop:.2f} points, more than {gate.max_drop:.2f}")
+        reasons.append(f"{terms.metric} drops by {proof.drop:.2f} points, more than {gate.max_drop:.2f}")
+    if proof.mean_difference is not None and not proof.mean_difference <= gate.max_mean_difference:
+        reasons.append(f"mean difference {proof.mean_difference:.3f} is above {gate.max_mean_difference:.3f}")
     if proof.flips_with_batch_mates > gate.max_flips:
-        reasons.append(f"{100 * proof.flips_with_batch_mates:.2f} % of the labels flip with batch mates")
+        reasons.append(f"{100 * proof.flips_with_batch_mates:.2f} % {terms.drifts}")
     return reasons

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit
 
 BINS = 15
 RANGE = (0.05, 20.0)
+FARTHEST = 30.0
+"""Log-odds by which a shift moves relevance at most."""
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -48,6 +50,23 @@ def fit_binary_temperature(logits: NDArray[np.float32], truth: NDArray[np.float3
     return _minimum(loss)
 
 
+def fit_relevance(logits: NDArray[np.float32], relevance: NDArray[np.float32]) -> tuple[float, float]:
+    """Temperature (in 0.05..20) and shift so that sigmoid((logit + shift) / temperature) is the most likely relevance.
+
+    Both [rows], relevance in [0, 1]. This is Platt scaling (Platt 1999): ranking losses leave open where the logits lie.
+    """
+    values, truth = logits.astype(np.float64), relevance.astype(np.float64)
+
+    def loss(slope_and_offset: NDArray[np.float64]) -> float:
+        scaled = slope_and_offset[0] * values + slope_and_offset[1]
+        return float((np.logaddexp(0.0, scaled) - truth * scaled).mean())
+
+    low, high = RANGE
+    found = minimize(loss, (1.0, 0.0), method="L-BFGS-B", bounds=((1 / high, 1 / low), (-FARTHEST, FARTHEST)))
+    slope, offset = map(float, found.x)
+    return 1 / slope, offset / slope
+
+
 def _minimum(loss: Callable[[float], float]) -> float:
     found = minimize_scalar(loss, bounds=tuple(np.log(RANGE)), method="bounded")
     return float(np.exp(found.x))
@@ -67,8 +86,8 @@ def reliability(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) ->
     return binned(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth)
 
 
-def binned(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> Reliability:
-    """Over 15 bins of equal width; both [anything]."""
+def binned(confidence: NDArray[np.float64], correct: NDArray[np.bool_] | NDArray[np.generic]) -> Reliability:
+    """Over 15 bins of equal width; both [anything]. What is correct may be a share in [0, 1], too."""
     confidence, correct = confidence.ravel(), correct.ravel()
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     return [

@@ -10,7 +10,7 @@ def render(report: DataReport) -> str:
     """The page as text."""
     most = max(each.total for each in report.classes)
     fullest = max(count for _, count in report.lengths.histogram)
-    classes = sorted(report.classes, key=lambda each: -each.total)
+    classes = report.classes if report.numbers else sorted(report.classes, key=lambda each: -each.total)
     return render_page(
         "data_report.html",
         report=report,

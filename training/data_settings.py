@@ -24,6 +24,8 @@ class DataSettings(BaseModel):
     """Column of the second text of a pair; None: only names that come in pairs (premise/hypothesis, ...)."""
     label: str | None = None
     """Column of the label; None: found by name, then by shape."""
+    label_kind: Literal["class", "number", "relevance"] = "class"
+    """What the column of the label holds. relevance: of a candidate (the second text) to a query (the first), 0 or more."""
     label_separator: str | None = Field(default=None, min_length=1, max_length=8)
     """Texts can have several labels, which this separates in their column; an empty one means that none applies. None: each
     text has one label."""
@@ -33,9 +35,11 @@ class DataSettings(BaseModel):
     """Encoding of text files; None: UTF-8 or UTF-16 by its byte order mark, else UTF-8, else GB 18030."""
 
     near_duplicate_threshold: float = Field(default=0.9, gt=0.5, le=1.0)
-    """Jaccard similarity of character 4-grams from which two texts of one label count as one."""
+    """Jaccard similarity of character 4-grams from which two texts of one label count as one; or of numbers that differ by
+    at most a tenth of their standard deviation."""
     conflicts: Literal["majority", "drop", "keep"] = "majority"
-    """Same text, different labels: keep the label of a strict majority (drop all when there is none), drop, or keep."""
+    """Same text, different labels: keep the label of a strict majority (drop all when there is none), drop, or keep. Numbers
+    rarely have a majority: of these the first keeps the median."""
     min_rows_per_class: int = Field(default=3, ge=1)
     """Fewer rows than this in a class is an error, unless `drop_rare_classes`."""
     drop_rare_classes: bool = False
@@ -43,13 +47,15 @@ class DataSettings(BaseModel):
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     test_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     group_threshold: float = Field(default=0.7, gt=0.3, le=1.0)
-    """Texts at least this similar always land in the same split."""
+    """Texts at least this similar always land in the same split; where candidates have a relevance, queries."""
     seed: int = Field(default=13, ge=0)
 
     @model_validator(mode="after")
     def _consistent(self) -> DataSettings:
         if self.group_threshold > self.near_duplicate_threshold:
             raise ValueError("group_threshold must not exceed near_duplicate_threshold")
+        if self.label_kind != "class" and (self.label_separator is not None or self.drop_rare_classes):
+            raise ValueError("label_separator and drop_rare_classes are for classes, not for numbers")
         if self.validation_fraction + self.test_fraction > 0.6:
             raise ValueError("validation_fraction + test_fraction must leave at least 40 % for training")
         return self

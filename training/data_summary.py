@@ -26,7 +26,7 @@ def summarise(report: DataReport, console: Console) -> None:
     parts = ", ".join(f"{count:,} {name}" for name, count in report.splits.items())
     console.print(
         f"[bold]{escape(report.path)}[/]: {report.rows_kept:,} of {report.rows_read:,} rows kept ({parts}), "
-        f"{len(report.classes)} classes, median {report.lengths.median} {report.lengths.unit}"
+        f"{_labels(report)}, median {report.lengths.median} {report.lengths.unit}"
     )
     left_out = {
         "empty": report.empty,
@@ -40,11 +40,22 @@ def summarise(report: DataReport, console: Console) -> None:
         console.print(f"[yellow]note[/] {escape(warning)}")
 
 
+def _labels(report: DataReport) -> str:
+    numbers = report.numbers
+    if numbers is None:
+        return f"{len(report.classes)} classes"
+    if report.queries:
+        parts = ", ".join(f"{count:,} {name}" for name, count in report.queries.items())
+        grades = f"{numbers.lowest:.4g} to {numbers.highest:.4g}"
+        return f"candidates of {sum(report.queries.values()):,} queries ({parts}), relevance {grades}"
+    return f"numbers from {numbers.lowest:.4g} to {numbers.highest:.4g} with mean {numbers.mean:.4g}"
+
+
 def _class_table(report: DataReport) -> Table:
     table = Table("label", box=None, pad_edge=False)
     for name in ("train", "validation", "test"):
         table.add_column(name, justify="right")
-    ordered = sorted(report.classes, key=lambda each: -each.total)
+    ordered = report.classes if report.numbers else sorted(report.classes, key=lambda each: -each.total)
     shown = (
         ordered if len(ordered) <= SHOWN_CLASSES else [*ordered[: SHOWN_CLASSES // 2], *ordered[-SHOWN_CLASSES // 2 :]]
     )

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-TaskName = Literal["single_label_classification", "multi_label_classification"]
-"""What is learned of a text: the one label that it has, or which of the labels apply to it, which may be none."""
+from training.numbers import Scale
+
+TaskName = Literal["single_label_classification", "multi_label_classification", "regression", "pair_scoring"]
+"""What is learned of a text: the one label that it has; which of the labels apply to it, which may be none; a number. Of a pair
+of texts: how relevant the second is to the first."""
 
 
 class Split(StrEnum):
@@ -23,6 +26,8 @@ class Example:
     """One labelled text, or pair of texts, and where it stood in its source.
 
     `label` is the one label; where texts can have several, `labels` holds them, sorted, and `label` all of them as one word.
+    Where texts have numbers, or pairs a relevance, `value` is the number, `label` the same as text, and `target` the number
+    as it is learned, which is known once the rows are split.
     `row` is the 1-based line of the record in its file, so that every message can point at it.
     `extra` holds the remaining columns; reports may slice by them, training ignores them.
     """
@@ -35,16 +40,20 @@ class Example:
     row: int = 0
     extra: dict[str, str] = field(default_factory=dict)
     labels: tuple[str, ...] | None = None
+    value: float | None = None
+    target: float | None = None
 
     @property
     def given(self) -> tuple[str, ...]:
-        """The labels of the text."""
+        """The labels of the text; a number is none."""
+        if self.value is not None:
+            return ()
         return (self.label,) if self.labels is None else self.labels
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A cleaned and split data set. `labels` is sorted; its order is the order of the model's outputs."""
+    """A cleaned and split data set. `labels` is sorted; its order is the order of the model's outputs. Empty: numbers."""
 
     train: list[Example]
     validation: list[Example]
@@ -52,3 +61,5 @@ class Dataset:
     labels: list[str]
     fingerprint: str
     """SHA-256 over the examples of all splits in order: text, pair, label and split."""
+    scale: Scale | None = None
+    """That of the training rows, where texts have numbers."""

@@ -6,20 +6,24 @@ against the true Jaccard similarity.
 
 from __future__ import annotations
 
+import statistics
 import unicodedata
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from training.dataset import Example
+from training.numbers import SAME, Scale, as_text
 
 SHINGLE = 4
 PERMUTATIONS = 64
 MAX_CANDIDATES = 64
 """Proposals checked for one text; in a crowd of look-alikes the first ones are enough to tie the crowd together."""
 SEED = 1
+NEVER = 2.0
+"""A similarity that no two texts have."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -51,16 +55,26 @@ def identity(example: Example) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
+def query_identity(example: Example) -> str:
+    """Key under which two rows count as candidates of the same query, which is their first text."""
+    return " ".join(unicodedata.normalize("NFKC", example.text).casefold().split())
+
+
 def drop_exact(
     examples: list[Example], policy: Literal["majority", "drop", "keep"], report: DuplicateReport
 ) -> list[Example]:
     """Keeps the first of equal rows and settles conflicts by `policy`. Splits given by the user are kept apart."""
     groups: dict[tuple[str, str], list[Example]] = defaultdict(list)
+    order = {id(example): position for position, example in enumerate(examples)}
     for example in examples:
         groups[example.split or "", identity(example)].append(example)
     kept: list[Example] = []
     for group in groups.values():
         counts = Counter(example.label for example in group)
+        if policy == "majority" and len(counts) > 1 and group[0].value is not None:
+            kept.append(_median(group, counts, report))
+            order[id(kept[-1])] = order[id(group[0])]
+            continue
         label = next(iter(counts)) if len(counts) == 1 else _settle(group, counts, policy, report)
         if label is None:
             continue
@@ -69,8 +83,16 @@ def drop_exact(
         report.exact += [(example.row, first[example.label].row) for example in group if example.label in first]
         kept += first.values()
     report.exact = [(row, original) for row, original in report.exact if row != original]
-    order = {id(example): position for position, example in enumerate(examples)}
     return sorted(kept, key=lambda example: order[id(example)])
+
+
+def _median(group: list[Example], counts: Counter[str], report: DuplicateReport) -> Example:
+    """The first of the rows, with the median of their numbers."""
+    value = statistics.median(example.value for example in group if example.value is not None)
+    first = replace(group[0], value=value, label=as_text(value))
+    report.exact += [(example.row, first.row) for example in group[1:]]
+    report.conflicts.append(Conflict(first.text, dict(counts), [example.row for example in group], first.label))
+    return first
 
 
 def _settle(group: list[Example], counts: Counter[str], policy: str, report: DuplicateReport) -> str | None:
@@ -85,7 +107,7 @@ def _settle(group: list[Example], counts: Counter[str], policy: str, report: Dup
 def drop_near(
     examples: list[Example], threshold: float, group_threshold: float, report: DuplicateReport, progress: Progress
 ) -> tuple[list[Example], list[int]]:
-    """Drops near-duplicates of one label and one split; ties looser look-alikes into groups.
+    """Drops near-duplicates of one label (or about one number) and one split; ties looser look-alikes into groups.
 
     Returns the kept examples and, for each, the number of its group: rows of a group belong in one split.
     """
@@ -95,6 +117,7 @@ def drop_near(
     kept: list[Example] = []
     shingles: list[frozenset[int]] = []
     groups = Groups()
+    tolerance = _tolerance(examples)
     for done, example in enumerate(examples):
         if done % 500 == 0:
             progress("looking for near-duplicates", done, len(examples))
@@ -106,11 +129,13 @@ def drop_near(
             for position in sorted(index.query(sketch))[:MAX_CANDIDATES]
             if (similarity := jaccard(grams, shingles[position])) >= group_threshold
         ]
-        repeated = next((p for p, s in near if s >= threshold and _alike(kept[p], example)), None)
+        repeated = next((p for p, s in near if s >= threshold and _alike(kept[p], example, tolerance)), None)
         if repeated is not None:
             report.near.append((example.row, kept[repeated].row))
             continue
-        report.similar_with_other_label += any(s >= threshold and kept[p].label != example.label for p, s in near)
+        report.similar_with_other_label += any(
+            s >= threshold and not _agree(kept[p], example, tolerance) for p, s in near
+        )
         position = groups.add()
         for other, _ in near:
             groups.join(position, other)
@@ -119,6 +144,16 @@ def drop_near(
         shingles.append(grams)
     progress("looking for near-duplicates", len(examples), len(examples))
     return kept, [groups.find(position) for position in range(len(kept))]
+
+
+def tie_queries(examples: list[Example], group_threshold: float, progress: Progress) -> list[int]:
+    """The number of each row's group: the candidates of a query, and of those that look like it, belong in one split."""
+    queries: dict[str, Example] = {}
+    for example in examples:
+        queries.setdefault(query_identity(example), Example(example.text, "", split=example.split))
+    _, groups = drop_near(list(queries.values()), NEVER, group_threshold, DuplicateReport(), progress)
+    of_query = dict(zip(queries, groups, strict=True))
+    return [of_query[query_identity(example)] for example in examples]
 
 
 class Groups:
@@ -146,12 +181,14 @@ class Groups:
         self._parent[high] = low
 
 
-def leaks(examples: Iterable[Example]) -> dict[tuple[str, str], list[tuple[int, int]]]:
-    """Texts that stand in two of the user's splits: (split, split) -> rows of both."""
+def leaks(
+    examples: Iterable[Example], key: Callable[[Example], str] = identity
+) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """Texts, as `key` tells them apart, that stand in two of the user's splits: (split, split) -> rows of both."""
     seen: dict[str, Example] = {}
     found: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
     for example in examples:
-        first = seen.setdefault(identity(example), example)
+        first = seen.setdefault(key(example), example)
         if first.split != example.split:
             found[str(first.split), str(example.split)].append((first.row, example.row))
     return dict(found)
@@ -177,5 +214,17 @@ def _shingles(text: str) -> frozenset[int]:
     return frozenset(zlib.crc32(text[i : i + SHINGLE].encode()) for i in range(max(1, len(text) - SHINGLE + 1)))
 
 
-def _alike(kept: Example, example: Example) -> bool:
-    return kept.label == example.label and kept.split == example.split
+def _alike(kept: Example, example: Example, tolerance: float) -> bool:
+    return _agree(kept, example, tolerance) and kept.split == example.split
+
+
+def _agree(one: Example, other: Example, tolerance: float) -> bool:
+    if one.value is None or other.value is None:
+        return one.label == other.label
+    return abs(one.value - other.value) <= tolerance
+
+
+def _tolerance(examples: list[Example]) -> float:
+    """What the numbers of near-duplicates may differ by; 0 without numbers."""
+    scale = Scale.of([example.value for example in examples if example.value is not None] or [0.0])
+    return SAME * scale.deviation if scale is not None else 0.0

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from torch import nn
@@ -21,14 +22,16 @@ from training.data_summary import summarise, write_report
 from training.dataset import Dataset, Split
 from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, chosen_max_length, collator, encode, token_counter
+from training.failures import InvalidSettings
 from training.heads import SequenceClassifier
 from training.methods import apply_method, merge, trainable
 from training.model_making import Tokenization, load_tokenizer, make_model, make_tokenizer, position_limit
 from training.preparation import Prepared, prepare
 from training.progress import Steps, listener
+from training.query_batches import QueryBatches
 from training.run import Effort, RunDirectory, RunRecord
 from training.schedule import drawn_rows, epochs_and_rate
-from training.settings import FineTuneSettings
+from training.settings import RANKING_LOSSES, FineTuneSettings, usual_loss
 from training.tasks import Task, task_of
 from training.trainer import (
     AfterEpoch,
@@ -86,6 +89,7 @@ def fine_tune(
     }
     run.evaluation.mkdir(parents=True, exist_ok=True)
     judgement = task.judge(logits, dataset, run.evaluation)
+    model.shift(judgement.shift)
     _save_checkpoint(model, tokenization, run)
     record = RunRecord(
         name=settings.name,
@@ -97,6 +101,7 @@ def fine_tune(
         pooling=model.settings.pooling,
         temperature=judgement.temperature,
         thresholds=judgement.thresholds,
+        scale=dataset.scale,
         metrics=judgement.metrics,
         intervals=judgement.intervals,
         data_fingerprint=dataset.fingerprint,
@@ -183,6 +188,7 @@ def train(
             callbacks=[best, CheckpointClock(settings.checkpoint_every_s, ranks), ProgressListener(progress, best)],
             loss=task.loss(settings, dataset),
             drawn=drawn_rows(settings, dataset),
+            batches=query_batches(settings, encoded.train, ranks),
             settings=settings,
         )
         trainer.remove_callback(PrinterCallback)
@@ -196,7 +202,20 @@ def train(
         best_epoch=best.best_epoch,
         seconds_per_epoch=seconds / max(1, best.scored_now),
     )
-    return {"epochs": epochs, "learning_rate": rate, "mixed_precision": precision}, effort
+    chosen = {"epochs": epochs, "learning_rate": rate, "mixed_precision": precision}
+    return {**chosen, "loss": settings.loss or usual_loss(settings.task)}, effort
+
+
+def query_batches(settings: FineTuneSettings, rows: EncodedDataset, ranks: Ranks) -> QueryBatches | None:
+    """For losses that compare the candidates of a query; None for all others. Raises InvalidSettings for several processes."""
+    if settings.loss not in RANKING_LOSSES:
+        return None
+    if ranks.size > 1:
+        raise InvalidSettings(
+            f"loss {settings.loss} compares rows of a batch, which several processes would share out: use one"
+        )
+    targets = np.stack([np.asarray(row.target) for row in rows.rows])
+    return QueryBatches(targets[:, 1].astype(int).tolist(), targets[:, 0].tolist(), settings.batch_size, settings.seed)
 
 
 def _train_or_resume(

@@ -29,13 +29,19 @@ token sees only those before it (GPT)."""
 
 
 class HeadSettings(BaseModel):
-    """Shape of a classification head."""
+    """Shape of a head on whole texts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     labels: list[str]
+    """One output each; none: the one output is a number, or a relevance."""
     pooling: Pooling
     dropout: float = 0.1
+
+    @property
+    def outputs(self) -> int:
+        """Elements of the output."""
+        return max(1, len(self.labels))
 
 
 def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
@@ -70,7 +76,7 @@ def pooled(
 
 
 class SequenceClassifier(nn.Module):
-    """Encoder, pooling, dropout and one linear layer: logits [batch, labels]."""
+    """Encoder, pooling, dropout and one linear layer: logits [batch, outputs], one a label, or one number."""
 
     def __init__(self, encoder: PreTrainedModel, settings: HeadSettings) -> None:
         super().__init__()
@@ -78,15 +84,20 @@ class SequenceClassifier(nn.Module):
         self.settings = settings
         self.config: PretrainedConfig = encoder.config
         self.dropout = nn.Dropout(settings.dropout)
-        self.classifier = nn.Linear(self.config.hidden_size, len(settings.labels))
+        self.classifier = nn.Linear(self.config.hidden_size, settings.outputs)
         nn.init.normal_(self.classifier.weight, std=0.02)
         nn.init.zeros_(self.classifier.bias)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """Logits float32 [batch, labels] of int64 ids and masks [batch, sequence]."""
+        """Logits float32 [batch, outputs] of int64 ids and masks [batch, sequence]."""
         vectors = pooled(self.encoder, self.settings.pooling, input_ids, attention_mask, token_type_ids)
         logits: Tensor = self.classifier(self.dropout(vectors))
         return logits
+
+    def shift(self, by: float) -> None:
+        """Adds to every logit."""
+        with torch.no_grad():
+            self.classifier.bias.add_(by)
 
     def save(self, folder: Path) -> None:
         """Writes the checkpoint folder (without the tokenizer)."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
+from bisect import bisect_right
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from training.cleaning import CleaningReport
 from training.data_settings import DataSettings
 from training.dataset import Dataset, Example, Split
-from training.duplicates import Conflict, DuplicateReport
+from training.duplicates import Conflict, DuplicateReport, query_identity
+from training.numbers import Scale, as_text
 from training.reading import Reading
 
 SAMPLES = 3
@@ -19,6 +23,7 @@ SHOWN = 20
 BINS = (4, 8, 16, 32, 64, 128, 256, 512)
 IMBALANCE = 10.0
 SMALL_CLASS = 20
+RANGES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,17 @@ class ClassReport(Report):
     def total(self) -> int:
         """Rows over all splits."""
         return self.train + self.validation + self.test
+
+
+class NumberReport(Report):
+    """The numbers of the kept rows."""
+
+    lowest: float
+    median: float
+    highest: float
+    mean: float
+    deviation: float
+    """Standard deviation; as the mean, of the training rows."""
 
 
 class LengthReport(Report):
@@ -95,6 +111,10 @@ class DataReport(Report):
     dropped_classes: dict[str, int]
     splits: dict[str, int]
     classes: list[ClassReport]
+    """Where rows have numbers or a relevance: those that occur, or ranges of them, ascending."""
+    numbers: NumberReport | None = None
+    queries: dict[str, int] = {}
+    """Of each split, where candidates have a relevance to them."""
     lengths: LengthReport
     warnings: list[str]
     fingerprint: str
@@ -107,7 +127,8 @@ class DataReport(Report):
 def describe(settings: DataSettings, dataset: Dataset, findings: Findings, count_tokens: object) -> DataReport:
     """Puts the report together; `count_tokens` is a `training.preparation.CountTokens` or None."""
     examples = [*dataset.train, *dataset.validation, *dataset.test]
-    classes = _classes(dataset, examples)
+    numbers = _numbers(dataset, examples)
+    classes = _classes(dataset.labels, examples, _given) if numbers is None else _ranges(numbers, examples)
     lengths = _lengths(examples, count_tokens)
     columns = findings.reading.columns
     named_leaks = {f"{one} and {other}": len(rows) for (one, other), rows in findings.leaks.items()}
@@ -133,17 +154,57 @@ def describe(settings: DataSettings, dataset: Dataset, findings: Findings, count
             for part, rows in zip(Split, (dataset.train, dataset.validation, dataset.test), strict=True)
         },
         classes=classes,
+        numbers=numbers,
+        queries=_queries(dataset) if settings.label_kind == "relevance" else {},
         lengths=lengths,
-        warnings=_warnings(classes, findings, named_leaks, lengths, settings.label_separator is None),
+        warnings=[
+            *([] if numbers is not None else _unequal(classes, settings.label_separator is None)),
+            *_warnings(findings, named_leaks, lengths),
+        ],
         fingerprint=dataset.fingerprint,
     )
 
 
-def _classes(dataset: Dataset, examples: list[Example]) -> list[ClassReport]:
-    counts = Counter((label, example.split) for example in examples for label in example.given)
-    samples: dict[str, list[str]] = {label: [] for label in dataset.labels}
+def _given(example: Example) -> tuple[str, ...]:
+    return example.given
+
+
+def _numbers(dataset: Dataset, examples: list[Example]) -> NumberReport | None:
+    values = sorted(example.value for example in examples if example.value is not None)
+    scale = Scale.of([example.value for example in dataset.train if example.value is not None]) if values else None
+    if scale is None:
+        return None
+    median = statistics.median(values)
+    return NumberReport(lowest=values[0], median=median, highest=values[-1], mean=scale.mean, deviation=scale.deviation)
+
+
+def _queries(dataset: Dataset) -> dict[str, int]:
+    parts = zip(Split, (dataset.train, dataset.validation, dataset.test), strict=True)
+    return {part.value: len({query_identity(example) for example in rows}) for part, rows in parts}
+
+
+def _ranges(numbers: NumberReport, examples: list[Example]) -> list[ClassReport]:
+    """One entry a number, or a tenth of the whole range where there are more than ten."""
+    distinct = sorted({example.value for example in examples if example.value is not None})
+    if len(distinct) <= RANGES:
+        return _classes([as_text(value) for value in distinct], examples, lambda example: (example.label,))
+    # halves, since the difference of two numbers may be too large for one
+    width = numbers.highest / RANGES - numbers.lowest / RANGES
+    edges = [numbers.lowest + width * position for position in range(RANGES)]
+    names = [f"{low:.4g} to {high:.4g}" for low, high in zip(edges, [*edges[1:], numbers.highest], strict=True)]
+    names = names if len(set(names)) == RANGES else [f"{position + 1}. {name}" for position, name in enumerate(names)]
+
+    def place(example: Example) -> tuple[str, ...]:
+        return () if example.value is None else (names[max(0, bisect_right(edges, example.value) - 1)],)
+
+    return _classes(names, examples, place)
+
+
+def _classes(labels: list[str], examples: list[Example], of: Callable[[Example], tuple[str, ...]]) -> list[ClassReport]:
+    counts = Counter((label, example.split) for example in examples for label in of(example))
+    samples: dict[str, list[str]] = {label: [] for label in labels}
     for example in examples:
-        for label in example.given:
+        for label in of(example):
             if len(samples[label]) < SAMPLES:
                 pair = f" ⟂ {example.text_pair}" if example.text_pair else ""
                 samples[label].append(example.text + pair)
@@ -155,7 +216,7 @@ def _classes(dataset: Dataset, examples: list[Example]) -> list[ClassReport]:
             test=counts[label, Split.TEST],
             samples=samples[label],
         )
-        for label in dataset.labels
+        for label in labels
     ]
 
 
@@ -189,9 +250,7 @@ def _conflict(conflict: Conflict) -> ConflictReport:
     return ConflictReport(text=conflict.text, labels=conflict.labels, rows=conflict.rows, outcome=outcome)
 
 
-def _warnings(
-    classes: list[ClassReport], findings: Findings, named_leaks: dict[str, int], lengths: LengthReport, weighed: bool
-) -> list[str]:
+def _unequal(classes: list[ClassReport], weighed: bool) -> list[str]:
     warnings = []
     most, least = max(classes, key=lambda c: c.total), min(classes, key=lambda c: c.total)
     if most.total > IMBALANCE * least.total:
@@ -203,6 +262,11 @@ def _warnings(
         warnings.append(
             f"{len(small)} classes have fewer than {SMALL_CLASS} rows ({', '.join(small[:5])}): their scores are noisy"
         )
+    return warnings
+
+
+def _warnings(findings: Findings, named_leaks: dict[str, int], lengths: LengthReport) -> list[str]:
+    warnings = []
     if findings.duplicates.conflicts:
         warnings.append(f"{len(findings.duplicates.conflicts)} texts occur with different labels: review them")
     if findings.duplicates.similar_with_other_label:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -82,4 +83,30 @@ def plot_calibration(
     axes.set_xlabel(axis_names[0])
     axes.set_ylabel(axis_names[1])
     axes.legend(loc="upper left", markerscale=0.5)
+    figure.savefig(path, dpi=110)
+
+
+def plot_numbers(
+    predicted: NDArray[np.float64], truth: NDArray[np.float64], scores: Mapping[str, float], path: Path
+) -> None:
+    """Predicted against true numbers, a dot a row; on the diagonal a prediction is exact."""
+    figure = _figure(6.0, 5.6)
+    axes = figure.subplots()
+    low = float(min(predicted.min(), truth.min()))
+    high = float(max(predicted.max(), truth.max()))
+    margin = 0.03 * (high - low) or 1.0
+    ends = (low - margin, high + margin)
+    axes.plot(ends, ends, color="#9aa6b5", linewidth=1, linestyle="--", label="exact")
+    # many rows become a cloud whose density still shows
+    alpha = max(0.08, min(0.7, 60 / len(truth)))
+    axes.scatter(truth, predicted, s=16, color="#3d6fb4", alpha=alpha, linewidths=0)
+    axes.set_xlim(*ends)
+    axes.set_ylim(*ends)
+    axes.set_aspect("equal")
+    axes.set_xlabel("true number")
+    axes.set_ylabel("predicted number")
+    axes.set_title(
+        f"{len(truth):,} test rows: R² {100 * scores['r2']:.1f} %, mean absolute error {scores['mae']:.3g}", fontsize=10
+    )
+    axes.legend(loc="upper left")
     figure.savefig(path, dpi=110)

@@ -9,7 +9,17 @@ from dataclasses import dataclass, replace
 from training.cleaning import CleaningReport, clean
 from training.data_settings import DataSettings
 from training.dataset import Dataset, Example
-from training.duplicates import DuplicateReport, Progress, drop_exact, drop_near, label_variants, leaks
+from training.duplicates import (
+    DuplicateReport,
+    Progress,
+    drop_exact,
+    drop_near,
+    identity,
+    label_variants,
+    leaks,
+    query_identity,
+    tie_queries,
+)
 from training.failures import UnusableData
 from training.inspection import DataReport, Findings, describe
 from training.reading import Reading, read
@@ -70,10 +80,16 @@ def distinct_rows(settings: DataSettings, progress: Progress = silent) -> Distin
     cleaned, cleaning = clean(reading.examples)
     progress("cleaning", len(reading.examples), len(reading.examples))
     duplicates = DuplicateReport()
-    found_leaks = leaks(cleaned)
+    ranked = settings.label_kind == "relevance"
+    found_leaks = leaks(cleaned, query_identity if ranked else identity)
     unique = drop_exact(cleaned, settings.conflicts, duplicates)
     unique, dropped = _without_rare(unique, settings)
-    kept, groups = drop_near(unique, settings.near_duplicate_threshold, settings.group_threshold, duplicates, progress)
+    if ranked:
+        # two candidates of a long query are always alike: only equal ones are duplicates
+        kept, groups = unique, tie_queries(unique, settings.group_threshold, progress)
+    else:
+        thresholds = (settings.near_duplicate_threshold, settings.group_threshold)
+        kept, groups = drop_near(unique, *thresholds, duplicates, progress)
     _require_classes(kept, settings, cleaning)
     return DistinctRows(kept, groups, reading, cleaning, duplicates, found_leaks, dropped)
 
@@ -104,7 +120,7 @@ def _require_classes(examples: list[Example], settings: DataSettings, cleaning: 
             f"{settings.path}: no row has several labels; say what separates them with --label-separator (now "
             f"{settings.label_separator!r}), or train for one label a text"
         )
-    if settings.drop_rare_classes or len(counts) == 1:
+    if settings.drop_rare_classes or len(counts) <= 1:
         return
     rare = sorted((count, label) for label, count in counts.items() if count < settings.min_rows_per_class)
     if rare:

@@ -1,10 +1,11 @@
 """The run directory: what a training run leaves behind, and the contract between training and export.
 
 runs/<name>/
-  data/{train,validation,test}.jsonl    one {"text", "text_pair"?, "label", "labels"?, ...} a line: the rows as trained on
+  data/{train,validation,test}.jsonl    one {"text", "text_pair"?, "label", "labels"?, "value"?, ...} a line: the rows as
+                                        trained on
   data/report.{json,html}               the data report of `inspect`
   checkpoint/                           encoder and head (safetensors), config, tokenizer.json
-  evaluation/                           metrics.json, calibration.png, confusion.png or labels.png, predictions.jsonl
+  evaluation/                           metrics.json, plots (which ones, the task says), predictions.jsonl
   trainer/                              Trainer's own checkpoints (resume) and TensorBoard events
   run.json                              `RunRecord`, written last and atomically: its presence means "complete"
 """
@@ -20,6 +21,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from training.dataset import Example, Split, TaskName
+from training.numbers import Scale
 
 HEADLINES: dict[str, dict[str, str]] = {
     "single_label_classification": {
@@ -37,8 +39,31 @@ HEADLINES: dict[str, dict[str, str]] = {
         "calibration_error_before": "calibration error before",
         "calibration_error": "after",
     },
+    "regression": {
+        "r2": "R²",
+        "mae": "mean absolute error",
+        "rmse": "root mean squared error",
+        "pearson": "Pearson",
+        "spearman": "Spearman",
+    },
+    "pair_scoring": {
+        "ndcg_at_10": "nDCG@10",
+        "mrr": "MRR",
+        "map": "MAP",
+        "calibration_error_before": "calibration error before",
+        "calibration_error": "after",
+    },
 }
 """Metrics of a record that are shown, and their titles; the first one is what a model is judged by."""
+
+
+PLAIN = {"mae", "rmse", "pearson", "spearman"}
+"""Metrics in the units of the data, and correlations; all others are shares of 1, shown as percent."""
+
+
+def as_shown(metric: str, value: float) -> str:
+    """A metric for people."""
+    return f"{value:.4g}" if metric in PLAIN else f"{100 * value:.1f} %"
 
 
 def headline(task: str) -> tuple[str, str]:
@@ -81,10 +106,12 @@ class RunRecord(BaseModel):
     """Logits are divided by it before softmax or sigmoid; fitted on the validation split (Guo et al. 2017)."""
     thresholds: list[float] | None = None
     """Probability from which each label applies, in the order of the labels; where texts can have several."""
+    scale: Scale | None = None
+    """Of regression: the model's output times the deviation, plus the mean, is the number."""
     metrics: dict[str, dict[str, float]]
-    """Split -> metric -> value; accuracies and F1 in [0, 1]."""
+    """Split -> metric -> value; accuracies and F1 in [0, 1], errors of numbers in their units."""
     intervals: dict[str, tuple[float, float]] = {}
-    """Metric -> 95 % interval (bootstrap over the rows) of its value on the test split."""
+    """Metric -> 95 % interval (bootstrap over the rows, of pair scoring over the queries) of its value on the test split."""
     data_fingerprint: str
     step_fingerprint: str
     """SHA-256 over data, configuration and the code of the step; an equal one means that nothing must be done again."""
@@ -141,6 +168,8 @@ class RunDirectory:
                 row: dict[str, object] = {"text": example.text, "label": example.label}
                 if example.labels is not None:
                     row["labels"] = example.labels
+                if example.value is not None:
+                    row["value"] = example.value
                 if example.text_pair is not None:
                     row["text_pair"] = example.text_pair
                 if example.extra:
@@ -161,4 +190,5 @@ class RunDirectory:
                     number,
                     row.get("extra", {}),
                     tuple(row["labels"]) if "labels" in row else None,
+                    row.get("value"),
                 )

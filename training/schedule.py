@@ -18,6 +18,8 @@ WIDE = 384
 FEW_ROWS = 200
 """Rows a class up to which the full rate holds."""
 IMBALANCE = 10.0
+CLASSES_OF_NUMBERS = 10
+"""Numbers are trained on for as long as so many classes would be."""
 
 
 def chosen_epochs(rows: int, classes: int, steps_per_epoch: int) -> int:
@@ -49,7 +51,7 @@ RATES: dict[Method, float] = {"full": 1.0, "frozen": 1.0, "bitfit": 5.0, "lora":
 
 def epochs_and_rate(settings: FineTuneSettings, width: int, dataset: Dataset) -> tuple[int, float]:
     """Epochs and peak learning rate: as the settings say, else chosen for the training rows and an encoder of that width."""
-    rows, classes = len(dataset.train), len(dataset.labels)
+    rows, classes = len(dataset.train), len(dataset.labels) or CLASSES_OF_NUMBERS
     drawn = len(drawn_rows(settings, dataset))
     steps = -(-drawn // (settings.batch_size * settings.gradient_accumulation))
     epochs = settings.epochs or chosen_epochs(drawn, classes, steps)

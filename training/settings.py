@@ -16,6 +16,16 @@ Sampling = Literal["none", "over", "square_root", "under"]
 """How often rows are seen in an epoch. none: each once. over: those of small classes again and again, until each class has as
 many as the largest. square_root: half way there, by the square root of the classes' sizes. under: of each class as many as the
 smallest has, others each epoch."""
+Loss = Literal["cross_entropy", "focal", "mse", "huber", "binary_cross_entropy", "ranknet", "listwise_softmax"]
+RANKING_LOSSES: tuple[Loss, ...] = ("ranknet", "listwise_softmax")
+LOSSES: dict[TaskName, tuple[Loss, ...]] = {
+    "regression": ("mse", "huber"),
+    "pair_scoring": ("binary_cross_entropy", *RANKING_LOSSES),
+}
+"""Those of each task, the usual one first."""
+LABEL_KINDS: dict[TaskName, str] = {"regression": "number", "pair_scoring": "relevance"}
+"""What `training.data_settings.DataSettings.label_kind` must be; class for all others."""
+LABEL_LOSSES: tuple[Loss, ...] = ("cross_entropy", "focal")
 Method = Literal["full", "frozen", "bitfit", "lora"]
 """Which weights of the encoder are trained. full: all. frozen: none, only the head. bitfit: the biases (Ben Zaken et al. 2022).
 lora: low-rank updates beside every linear layer (Hu et al. 2021), merged before anything is saved."""
@@ -23,6 +33,11 @@ RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 """Lower case, digits, dot, underscore, hyphen; it names folders and models."""
 SEPARATOR = "|"
 """Between the labels of a text, unless another separator is given."""
+
+
+def usual_loss(task: TaskName) -> Loss:
+    """What a task is trained with unless another loss is asked for."""
+    return LOSSES.get(task, LABEL_LOSSES)[0]
 
 
 class FineTuneSettings(BaseModel):
@@ -60,8 +75,11 @@ class FineTuneSettings(BaseModel):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     """Of the cross-entropy where a text has one label."""
-    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
-    """focal: rows that are already right count less (Lin et al. 2017); without label smoothing."""
+    loss: Loss | None = None
+    """None: the usual one of the task. cross_entropy, focal: of labels; with focal, rows that are already right count less (Lin
+    et al. 2017), without label smoothing. mse, huber: of numbers; with huber, errors of more than one standard deviation count
+    linearly (Huber 1964). Of relevance: binary_cross_entropy judges each candidate by itself; ranknet (pairs of a query's
+    candidates) and listwise_softmax (all of them at once) judge their order, see training/ranking_losses.py."""
     focal_gamma: float = Field(default=2.0, ge=0, le=10)
     sampling: Sampling = "none"
     """For unequal classes; a class of several labels a text is the set of its labels."""
@@ -82,6 +100,15 @@ class FineTuneSettings(BaseModel):
     def _consistent(self) -> FineTuneSettings:
         if self.warmup_ratio > 0.5:
             raise ValueError("warmup_ratio above 0.5 leaves too little training at the full rate")
+        if self.data.label_kind != LABEL_KINDS.get(self.task, "class"):
+            raise ValueError(f"data.label_kind {self.data.label_kind} and the task {self.task} do not belong together")
+        if self.loss in RANKING_LOSSES and self.batch_size < 2:
+            raise ValueError("a loss that compares candidates needs a batch_size of 2 or more")
+        known = LOSSES.get(self.task, LABEL_LOSSES)
+        if self.loss not in {None, *known}:
+            raise ValueError(f"loss: {self.task} is trained with {' or '.join(known)}, not with {self.loss}")
+        if self.data.label_kind != "class" and (self.sampling != "none" or self.class_weights == "balanced"):
+            raise ValueError("sampling and class_weights are for classes, not for numbers")
         if (self.data.label_separator is None) is (self.task == "multi_label_classification"):
             raise ValueError("label_separator and the task multi_label_classification belong together")
         return self
@@ -94,12 +121,23 @@ def load_settings(file: Path | None, flags: dict[str, Any], data_flags: dict[str
     """
     values: dict[str, Any] = _read(file) if file is not None else {}
     data = {**values.pop("data", {}), **_given(data_flags)}
-    if {**values, **_given(flags)}.get("task") == "multi_label_classification":
+    task = {**values, **_given(flags)}.get("task")
+    if task == "multi_label_classification":
         data.setdefault("label_separator", SEPARATOR)
+    if task in LABEL_KINDS:
+        data.setdefault("label_kind", LABEL_KINDS[task])
     if "path" not in data:
         raise InvalidSettings("no data: give --data FILE, or data.path in the configuration file")
     try:
         return FineTuneSettings.model_validate({**values, **_given(flags), "data": data})
+    except ValidationError as error:
+        raise InvalidSettings(explain(error)) from None
+
+
+def data_settings(values: dict[str, Any]) -> DataSettings:
+    """Settings of the data alone. Raises InvalidSettings that names each wrong field."""
+    try:
+        return DataSettings.model_validate(values)
     except ValidationError as error:
         raise InvalidSettings(explain(error)) from None
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from training.data_settings import DataSettings
 from training.dataset import Dataset, Example, Split
-from training.duplicates import identity
+from training.duplicates import identity, query_identity
 from training.failures import UnusableData
+from training.numbers import Scale, as_text, quantile_bins
 
 MIN_CLASSES = 2
 
@@ -24,7 +25,7 @@ def split(examples: list[Example], groups: list[int], settings: DataSettings) ->
     Raises UnusableData when no classifier can be trained on the rows.
     """
     labels = sorted({label for example in examples for label in example.given})
-    if len(labels) < MIN_CLASSES:
+    if settings.label_kind == "class" and len(labels) < MIN_CLASSES:
         raise UnusableData(
             f"{settings.path}: every row has the label {labels[0]!r}; a classifier needs two labels or more"
         )
@@ -35,7 +36,8 @@ def split(examples: list[Example], groups: list[int], settings: DataSettings) ->
         assigned = _complete(examples, groups, settings)
     parts = {part: [example for example in assigned if example.split is part] for part in Split}
     _require_rows(parts, labels, settings)
-    return Dataset(parts[Split.TRAIN], parts[Split.VALIDATION], parts[Split.TEST], labels, fingerprint(assigned))
+    dataset = Dataset(parts[Split.TRAIN], parts[Split.VALIDATION], parts[Split.TEST], labels, fingerprint(assigned))
+    return {"class": _as_it_is, "number": _standardised, "relevance": _graded}[settings.label_kind](dataset, settings)
 
 
 def fingerprint(examples: list[Example]) -> str:
@@ -48,18 +50,20 @@ def fingerprint(examples: list[Example]) -> str:
     return digest.hexdigest()
 
 
-def strata(examples: list[Example], groups: list[int], seed: int) -> dict[str, list[list[int]]]:
+def strata(examples: list[Example], groups: list[int], seed: int, kind: str = "class") -> dict[str, list[list[int]]]:
     """The look-alike groups, each as the positions of its rows, by their most frequent label, of several labels the rarest.
 
-    A hash of the texts and the seed orders the groups of a label: a new row at the top of the file moves nobody else.
+    Of numbers (`kind` is `training.data_settings.DataSettings.label_kind`) the bin counts, between quantiles of all; queries and
+    their candidates are all one stratum. A hash of the texts and the seed orders the groups of a label: a new row at the top of
+    the file moves nobody else.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for position, group in enumerate(groups):
         members[group].append(position)
     found: dict[str, list[list[int]]] = defaultdict(list)
-    rarity = Counter(label for example in examples for label in example.given)
+    own = {"class": _labels, "number": _bins, "relevance": _alike}[kind](examples)
     for rows in members.values():
-        found[Counter(_stratum(examples[i], rarity) for i in rows).most_common(1)[0][0]].append(rows)
+        found[Counter(own[i] for i in rows).most_common(1)[0][0]].append(rows)
     for stratum in found.values():
         stratum.sort(key=lambda rows: min(_rank(examples[i], seed) for i in rows))
     return found
@@ -79,7 +83,7 @@ def _assign(
     examples: list[Example], groups: list[int], validation: float, test: float, settings: DataSettings
 ) -> list[Example]:
     result: dict[int, Split] = {}
-    for stratum in strata(examples, groups, settings.seed).values():
+    for stratum in strata(examples, groups, settings.seed, settings.label_kind).values():
         total = sum(map(len, stratum))
         wanted = {Split.TEST: _share(total, test), Split.VALIDATION: _share(total, validation)}
         for number, rows in enumerate(stratum):
@@ -94,9 +98,60 @@ def _assign(
     return [replace(example, split=result[position]) for position, example in enumerate(examples)]
 
 
-def _stratum(example: Example, rarity: Counter[str]) -> str:
-    """The label that the text counts for: of several the rarest, since the others have rows enough."""
-    return min(example.given, key=lambda label: (rarity[label], label), default="")
+def _labels(examples: list[Example]) -> list[str]:
+    """The label that each text counts for: of several the rarest, since the others have rows enough."""
+    rarity = Counter(label for example in examples for label in example.given)
+    return [min(example.given, key=lambda label: (rarity[label], label), default="") for example in examples]
+
+
+def _bins(examples: list[Example]) -> list[str]:
+    """The same of numbers."""
+    return [str(each) for each in quantile_bins([e.value for e in examples if e.value is not None])]
+
+
+def _alike(examples: list[Example]) -> list[str]:
+    return [""] * len(examples)
+
+
+def _as_it_is(dataset: Dataset, settings: DataSettings) -> Dataset:
+    return dataset
+
+
+def _graded(dataset: Dataset, settings: DataSettings) -> Dataset:
+    """With targets: relevance as a share of the highest grade that there is. Raises UnusableData where nothing is ranked."""
+    parts = (dataset.train, dataset.validation, dataset.test)
+    for name, part in zip(Split, parts, strict=True):
+        grades: dict[str, set[float | None]] = defaultdict(set)
+        for example in part:
+            grades[query_identity(example)].add(example.value)
+        if not any(len(each) > 1 for each in grades.values()):
+            raise UnusableData(
+                f"{settings.path}: no query of the {name} split has candidates of different relevance, so no order of them is "
+                "better than another; give queries several candidates, relevant (1, or a grade) and not (0)"
+            )
+    highest = max(example.value or 0.0 for part in parts for example in part)
+
+    def learned(examples: list[Example]) -> list[Example]:
+        return [replace(example, target=(example.value or 0.0) / highest) for example in examples]
+
+    train, validation, test = map(learned, parts)
+    return replace(dataset, train=train, validation=validation, test=test)
+
+
+def _standardised(dataset: Dataset, settings: DataSettings) -> Dataset:
+    """With targets: numbers in standard deviations from the mean, both of the training rows. Raises UnusableData."""
+    values = [example.value for example in dataset.train if example.value is not None]
+    scale = Scale.of(values)
+    if scale is None:
+        raise UnusableData(
+            f"{settings.path}: every training row has the number {as_text(values[0])}, or nearly so; there is nothing to learn"
+        )
+
+    def learned(examples: list[Example]) -> list[Example]:
+        return [replace(e, target=scale.standardised(e.value)) for e in examples if e.value is not None]
+
+    train, validation, test = map(learned, (dataset.train, dataset.validation, dataset.test))
+    return replace(dataset, train=train, validation=validation, test=test, scale=scale)
 
 
 def _share(total: int, fraction: float) -> int:

@@ -16,12 +16,14 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from training.atomic_files import replace_file
 from training.data_parallel import Ranks
-from training.encoding import EncodedDataset, LengthGroupedOrder, collator, sorted_batches
+from training.encoding import EncodedDataset, EncodedExample, LengthGroupedOrder, collator, sorted_batches
 from training.optimization import parameter_groups
+from training.query_batches import QueryBatches
 from training.sampling import EpochRows
 from training.settings import FineTuneSettings
 
@@ -39,9 +41,18 @@ def go_on(scores: dict[int, float]) -> bool:
 class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no types here
     """Trains a `training.heads.SequenceClassifier` whose batches carry `labels`, what is right of their rows."""
 
-    def __init__(self, *, loss: nn.Module, drawn: EpochRows, settings: FineTuneSettings, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        loss: nn.Module,
+        drawn: EpochRows,
+        settings: FineTuneSettings,
+        batches: QueryBatches | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self._drawn = drawn
+        self._batches = batches
         self.optimizer: torch.optim.Optimizer | None
         self._loss = loss
         self._settings = settings
@@ -58,6 +69,15 @@ class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no t
     def _get_train_sampler(self, train_dataset: EncodedDataset | None = None) -> LengthGroupedOrder:
         dataset = train_dataset or self.train_dataset
         return LengthGroupedOrder(dataset.lengths, self._settings.batch_size, self.args.seed, self._drawn)
+
+    def get_train_dataloader(self) -> DataLoader[EncodedExample]:
+        """Of whole queries where the loss compares their candidates."""
+        if self._batches is None:
+            loader: DataLoader[EncodedExample] = super().get_train_dataloader()
+            return loader
+        whole = DataLoader(self.train_dataset, batch_sampler=self._batches, collate_fn=self.data_collator)
+        prepared: DataLoader[EncodedExample] = self.accelerator.prepare(whole)
+        return prepared
 
     def create_optimizer(self) -> torch.optim.Optimizer:
         """AdamW; the groups of `parameter_groups`."""
@@ -109,10 +129,10 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above
         epoch = round(state.epoch or 0)
         score = self._score(model)
         self.scored_now += 1
-        best = max((value for number, value in self.scores.items() if number != epoch), default=-1.0)
+        others = [value for number, value in self.scores.items() if number != epoch]
         self.scores[epoch] = score
         if self._ranks.first:
-            self._write(model if score > best else None)
+            self._write(model if not others or score > max(others) else None)
         enough = self._after_epoch(self.scores)
         if enough or epoch - self.best_epoch >= self._patience:
             control.should_training_stop = True

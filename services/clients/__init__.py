@@ -28,6 +28,7 @@ from services.clients.model_messages import (
 )
 from services.clients.models import AsyncModelClient, ModelClient
 from services.clients.options import Options, Windows
+from services.clients.regression_messages import Regressed, RegressReply
 from services.clients.scoring_messages import Scored, ScoreReply, Unscored
 from services.clients.tagging_messages import Entity, Tagged, TagReply, Word
 
@@ -56,6 +57,8 @@ __all__ = [
     "NotFound",
     "Options",
     "Overloaded",
+    "RegressReply",
+    "Regressed",
     "ScoreReply",
     "Scored",
     "ShadowStatus",

@@ -15,6 +15,7 @@ from services.clients.embedding_messages import EmbedReply, VectorFormat, embed_
 from services.clients.explanation_messages import ExplainReply, explain_reply, explain_request
 from services.clients.messages import ItemError, Text, refuse_lone
 from services.clients.options import OffsetUnit, Options
+from services.clients.regression_messages import RegressReply, regress_reply, regress_request
 from services.clients.scoring_messages import ScoreReply, score_reply, score_request
 from services.clients.tagging_messages import TagReply, tag_reply, tag_request
 
@@ -129,6 +130,21 @@ class InferenceClient(BlockingConnection):
         """Candidates ranked against a query, best first; `index` says which is which. A bad query fails the call."""
         request = score_request(query, candidates, model, version, label, top_k, threshold, raw_scores, options)
         return score_reply(*self._send(self._stub.Score, request, timeout_s, correlation_id))
+
+    def regress(
+        self,
+        texts: Sequence[Text],
+        *,
+        model: str = "",
+        version: int | None = None,
+        label: str | None = None,
+        options: Options | None = None,
+        timeout_s: float | None = None,
+        correlation_id: str | None = None,
+    ) -> RegressReply:
+        """A number a text, or (text, text_pair) for models of pairs, in the units of the training data; in their order."""
+        request = regress_request(texts, model, version, label, options)
+        return regress_reply(*self._send(self._stub.Regress, request, timeout_s, correlation_id))
 
     def tag(
         self,

@@ -16,6 +16,7 @@ from services.clients.explanation_messages import ExplainReply, explain_reply, e
 from services.clients.inference import TEXTS_PER_REQUEST, TIMEOUT_S
 from services.clients.messages import ItemError, Text, refuse_lone
 from services.clients.options import OffsetUnit, Options
+from services.clients.regression_messages import RegressReply, regress_reply, regress_request
 from services.clients.scoring_messages import ScoreReply, score_reply, score_request
 from services.clients.tagging_messages import TagReply, tag_reply, tag_request
 
@@ -112,6 +113,21 @@ class AsyncInferenceClient(AsyncConnection):
         """As `InferenceClient.score`."""
         request = score_request(query, candidates, model, version, label, top_k, threshold, raw_scores, options)
         return score_reply(*await self._send(self._stub.Score, request, timeout_s, correlation_id))
+
+    async def regress(
+        self,
+        texts: Sequence[Text],
+        *,
+        model: str = "",
+        version: int | None = None,
+        label: str | None = None,
+        options: Options | None = None,
+        timeout_s: float | None = None,
+        correlation_id: str | None = None,
+    ) -> RegressReply:
+        """As `InferenceClient.regress`."""
+        request = regress_request(texts, model, version, label, options)
+        return regress_reply(*await self._send(self._stub.Regress, request, timeout_s, correlation_id))
 
     async def tag(
         self,

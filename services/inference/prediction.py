@@ -99,6 +99,14 @@ class CandidateScore(Read):
 
 
 @dataclass(frozen=True, slots=True)
+class Regression(Read):
+    """The number of one text, in the units of the training data."""
+
+    value: float
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ranked:
     """A candidate's place: its position in the query, and its score, or why it has none."""
 

@@ -117,6 +117,13 @@ class ScoreQuery(Query):
     threshold: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RegressQuery(Query):
+    """Numbers wanted, one a text."""
+
+    inputs: Sequence[TextInput]
+
+
 class OffsetUnit(Enum):
     """What character offsets count."""
 

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from services.clients import CallFailed, InferenceClient
-from services.quickstart.answers import answers
 from services.quickstart.child import InferenceProcess, ServerDied
-from services.quickstart.samples import NoSamples, pick
+from services.quickstart.demonstration import Demonstration, demonstration_of
+from services.quickstart.samples import NoSamples
 
 LOG = Path("build/inference.log")
 
@@ -41,13 +41,14 @@ def main(
     server: InferenceProcess | None = None
     code = 0
     try:
-        samples = pick(run / "data" / "test.jsonl", texts)
+        shown = demonstration_of(run)
+        samples = shown.pick(run / "data" / "test.jsonl", texts)
         server = InferenceProcess(registry, port, metrics_port, LOG)
         seconds = server.wait_until_serving()
         console.print(f"serving on [bold]{server.target}[/] after {seconds:.1f} s\n")
         with InferenceClient(server.target) as client:
-            console.print(answers(client, run.name, samples))
-        _where_next(console, server.target, run, metrics_port)
+            console.print(shown.answers(client, run.name, samples))
+        _where_next(console, server.target, run, metrics_port, shown)
         if not once:
             console.print("\n[bold]Ctrl-C[/] drains and stops.")
             raise ServerDied(f"the server ended by itself, with code {server.wait()}:\n{server.last_lines()}")
@@ -66,16 +67,17 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _where_next(console: Console, target: str, run: Path, metrics_port: int) -> None:
+def _where_next(console: Console, target: str, run: Path, metrics_port: int, shown: Demonstration) -> None:
     python = os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else sys.executable
     model = run.name
-    request = f'{{"model":{{"name":"{model}"}},"inputs":[{{"text":"..."}}]}}'
+    request = f'{{"model":{{"name":"{model}"}},{shown.asked}}}'
+    node = f"  from Node      (cd examples/node && npm ci && node classify.js {target} {model})"
     lines = [
         "\nWhere to go next:",
-        f"  from Python    {python} examples/python/classify.py {target} {model}",
-        f"  from Node      (cd examples/node && npm ci && node classify.js {target} {model})",
+        f"  from Python    {python} examples/python/{shown.example} {target} {model}",
+        *([node] if shown.rpc == "Classify" else []),
         f"  from a shell   buf curl --protocol grpc --http2-prior-knowledge --reflect -d '{request}' \\",
-        f"                   http://{target}/bertline.inference.v1.InferenceService/Classify   # pip install buf-bin",
+        f"                   http://{target}/bertline.inference.v1.InferenceService/{shown.rpc}   # pip install buf-bin",
         f"  metrics        http://127.0.0.1:{metrics_port}/metrics",
         f"  data report    {run / 'data' / 'report.html'}",
         f"  evaluation     {run / 'evaluation'}",

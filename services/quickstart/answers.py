@@ -26,11 +26,11 @@ def answers(client: InferenceClient, model: str, samples: Sequence[Sample]) -> T
     table.add_column("probability", justify="right")
     table.add_column("held-out label")
     table.add_column("latency", justify="right")
-    client.classify([_text(samples[0])], model=model)  # the first call also opens the connection
+    client.classify([text_of(samples[0])], model=model)  # the first call also opens the connection
     right = 0
     for sample in samples:
         begun = time.perf_counter()
-        reply = client.classify([_text(sample)], model=model)
+        reply = client.classify([text_of(sample)], model=model)
         latency = f"{1000 * (time.perf_counter() - begun):.1f} ms"
         result = reply.results[0]
         if isinstance(result, Classified):
@@ -39,18 +39,21 @@ def answers(client: InferenceClient, model: str, samples: Sequence[Sample]) -> T
             mark = "[green]✓[/]" if found else f"[yellow]✗ {escape(sample.label) or NOTHING}[/]"
             named = ", ".join(label.name for label in result.labels)
             probability = ", ".join(f"{100 * label.probability:.1f} %" for label in result.labels)
-            table.add_row(_shown(sample), escape(named) or NOTHING, probability, mark, latency)
+            table.add_row(shown_text(sample), escape(named) or NOTHING, probability, mark, latency)
         else:
-            table.add_row(_shown(sample), f"[red]{escape(result.details.reason)}[/]", "", escape(sample.label), latency)
+            table.add_row(
+                shown_text(sample), f"[red]{escape(result.details.reason)}[/]", "", escape(sample.label), latency
+            )
         table.title = _title(reply, right, len(samples))
     return table
 
 
-def _text(sample: Sample) -> Text:
+def text_of(sample: Sample) -> Text:
+    """As the client takes it."""
     return sample.text if sample.text_pair is None else (sample.text, sample.text_pair)
 
 
-def _shown(sample: Sample) -> str:
+def shown_text(sample: Sample) -> str:
     """On one line."""
     parts = (sample.text,) if sample.text_pair is None else (sample.text, sample.text_pair)
     return escape(" | ".join(" ".join(part.split()) for part in parts))

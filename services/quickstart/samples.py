@@ -23,6 +23,8 @@ class Sample:
     label: str
     labels: frozenset[str]
     """The one label, or where texts can have several all of them; `label` then is all of them as one word."""
+    value: float | None = None
+    """The number, where texts have numbers; `label` then is the same as text."""
 
     @property
     def script(self) -> str:
@@ -39,7 +41,13 @@ def pick(file: Path, count: int) -> list[Sample]:
     try:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
         samples = [
-            Sample(row["text"], row.get("text_pair"), row["label"], frozenset(row.get("labels", [row["label"]])))
+            Sample(
+                row["text"],
+                row.get("text_pair"),
+                row["label"],
+                frozenset(row.get("labels", [row["label"]])),
+                row.get("value"),
+            )
             for row in rows
         ]
     except FileNotFoundError:

@@ -14,6 +14,7 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.fakes.tiny_encoder import toy_rows, write_rows, write_tiny_encoder
+from tests.fakes.tiny_questions import write_questions
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS = 12
@@ -47,9 +48,8 @@ def finish(arguments: list[str]) -> str:
     return done.stdout
 
 
-def kill_in_mid_epoch(arguments: list[str], trainer: Path) -> int:
+def kill_in_mid_epoch(arguments: list[str], trainer: Path, steps_per_epoch: int) -> int:
     """Kills the process with SIGKILL once a checkpoint inside an epoch is complete; returns its step."""
-    steps_per_epoch = 90
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         until = time.monotonic() + 120
         while time.monotonic() < until:
@@ -69,13 +69,24 @@ def kill_in_mid_epoch(arguments: list[str], trainer: Path) -> int:
 
 
 def test_a_killed_run_resumes_and_ends_with_the_same_weights(inputs: tuple[Path, Path], tmp_path: Path) -> None:
-    data, encoder = inputs
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    finish(command(data, encoder, whole, "0.5"))
-    step = kill_in_mid_epoch(command(data, encoder, cut, "0.5"), cut / "toy" / "trainer")
+    ends_alike(*inputs, tmp_path, 90)
+
+
+def test_so_does_one_whose_batches_hold_whole_queries(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    questions = write_questions(tmp_path / "questions.csv", queries=180)
+    # 144 queries of 5 candidates to train on, two in a batch
+    ranking = ["--task", "pair_scoring", "--loss", "listwise_softmax", "--batch-size", "10", "--epochs", "6"]
+    ends_alike(questions, inputs[1], tmp_path, 72, *ranking)
+
+
+def ends_alike(data: Path, encoder: Path, folder: Path, steps_per_epoch: int, *more: str) -> None:
+    whole, cut = folder / "whole", folder / "cut"
+    finish([*command(data, encoder, whole, "0.5"), *more])
+    arguments = [*command(data, encoder, cut, "0.5"), *more]
+    step = kill_in_mid_epoch(arguments, cut / "toy" / "trainer", steps_per_epoch)
     assert not (cut / "toy" / "run.json").exists()
 
-    output = finish(command(data, encoder, cut, "0.5"))
+    output = finish(arguments)
 
     assert "resuming from checkpoint-" in output
     resumed_at = int(output.partition("resuming from checkpoint-")[2].split()[0])

@@ -16,10 +16,17 @@ import onnxruntime
 
 from export.bundle import MANIFEST, Bundle, entry
 from export.golden import Golden, GoldenVariant, tolerance
-from export.manifest import Calibration, Host, Manifest, ParityProof, Task, Variant
+from export.manifest import Calibration, Host, Manifest, ParityProof, Scale, Task, Variant
 from export.registry import Registry
 from tests.fakes.slow_graph import slowed
-from tests.fakes.tiny_graphs import WIDTH, classification_graph, embedding_graph, pair_graph, tagging_graph
+from tests.fakes.tiny_graphs import (
+    WIDTH,
+    classification_graph,
+    embedding_graph,
+    pair_graph,
+    regression_graph,
+    tagging_graph,
+)
 from tests.fakes.tiny_words import LABELS, TAG_LABELS, VOCABULARY, tiny_tokenizer
 
 __all__ = [
@@ -29,6 +36,7 @@ __all__ = [
     "publish_tiny_embedding",
     "publish_tiny_multi_label",
     "publish_tiny_pair_scoring",
+    "publish_tiny_regression",
     "publish_tiny_tagging",
 ]
 
@@ -43,6 +51,7 @@ class Kind:
     width: int | None = None
     calibrated: bool = True
     thresholds: list[float] | None = None
+    scale: Scale | None = None
 
 
 def publish_tiny(
@@ -80,6 +89,14 @@ def publish_tiny_multi_label(
     """
     kind = Kind("multi_label_classification", LABELS, thresholds=list(thresholds))
     return _publish(registry, name, classification_graph(), kind, max_length, label)
+
+
+def publish_tiny_regression(
+    registry: Path, name: str = "stars", *, max_length: int = 32, label: str | None = "stable"
+) -> Bundle:
+    """Publishes a new version of a model of numbers (mean 3, deviation 2) and points `label` at it."""
+    kind = Kind("regression", [], calibrated=False, scale=Scale(mean=3.0, deviation=2.0))
+    return _publish(registry, name, regression_graph(), kind, max_length, label)
 
 
 def publish_tiny_embedding(
@@ -164,6 +181,7 @@ def _manifest(folder: Path, name: str, kind: Kind, max_length: int) -> Manifest:
         task=kind.task,
         labels=kind.labels,
         thresholds=kind.thresholds,
+        scale=kind.scale,
         width=kind.width,
         pair=kind.pair,
         max_length=max_length,

@@ -3,6 +3,7 @@
 Each answer follows from the words alone, so that a test can say what it must be:
 
 classification    the label that most words of the text belong to
+regression        tokens that are words of the first label, less those of the second, as a share of all
 embedding         mean of the words' vectors; texts of one topic are near one another, unknown words count as zeros
 pair scoring      twice the number of words that query and candidate share, less 3
 tagging           each word has its label
@@ -44,6 +45,17 @@ def classification_graph() -> onnx.ModelProto:
         helper.make_node("Add", ["linear", "bias"], ["logits"]),
     ]
     return _model(nodes, {"tokens": _topics(), **constants}, ("logits", ["batch", size]))
+
+
+def regression_graph() -> onnx.ModelProto:
+    """logits [batch, 1]: share of the tokens that are words of the first label, less that of the second."""
+    table = _topics() @ np.array([[1.0], [-1.0], [0.0]], np.float32)
+    nodes = [
+        helper.make_node("Gather", ["tokens", "input_ids"], ["hidden"]),
+        *_mean("hidden"),
+        helper.make_node("Identity", ["mean"], ["logits"]),
+    ]
+    return _model(nodes, {"tokens": table}, ("logits", ["batch", 1]))
 
 
 def embedding_graph() -> onnx.ModelProto:

@@ -16,19 +16,21 @@ from tests.fakes.tiny_bundle import (
     publish_tiny_embedding,
     publish_tiny_multi_label,
     publish_tiny_pair_scoring,
+    publish_tiny_regression,
     publish_tiny_tagging,
 )
 
 
 @pytest.fixture(scope="session")
 def every_task(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry of the models tiny, pairs, topics (classifiers), vectors, ranker and tagger."""
+    """A registry of the models tiny, pairs, topics (classifiers), vectors, ranker, stars and tagger."""
     folder = tmp_path_factory.mktemp("every_task")
     publish_tiny(folder, "tiny")
     publish_tiny(folder, "pairs", pair=True)
     publish_tiny_multi_label(folder)
     publish_tiny_embedding(folder)
     publish_tiny_pair_scoring(folder)
+    publish_tiny_regression(folder)
     publish_tiny_tagging(folder)
     return folder
 

@@ -16,7 +16,7 @@ from tests.fakes.failed_calls import failed, status_of
 
 Stub = inference_pb2_grpc.InferenceServiceStub
 TIMEOUT = 20.0
-MODELS = {"tiny", "pairs", "vectors", "ranker", "tagger"}
+MODELS = {"tiny", "pairs", "vectors", "ranker", "stars", "tagger"}
 REFUSALS = {"NOT_FOUND", "INVALID_ARGUMENT", "FAILED_PRECONDITION"}
 
 words = st.sampled_from(
@@ -71,6 +71,12 @@ REQUESTS: dict[str, st.SearchStrategy[Message]] = {
         raw_scores=st.booleans(),
         **common,
     ),
+    "Regress": st.builds(
+        pb.RegressRequest,
+        model=selector | st.just(pb.ModelSelector(name="stars")),
+        inputs=inputs,
+        **common,
+    ),
     "Tag": st.builds(
         pb.TagRequest,
         model=selector | st.just(pb.ModelSelector(name="tagger")),
@@ -91,7 +97,7 @@ REQUESTS: dict[str, st.SearchStrategy[Message]] = {
         **common,
     ),
 }
-ITEMS = {"Classify": "classification", "Embed": "embedding", "Score": "score", "Tag": "tags"}
+ITEMS = {"Classify": "classification", "Embed": "embedding", "Score": "score", "Regress": "regression", "Tag": "tags"}
 
 
 @pytest.mark.parametrize("rpc", REQUESTS)

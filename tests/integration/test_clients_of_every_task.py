@@ -26,6 +26,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("classify", (["bank rate", "", "球队"],), {"model": "tiny", "top_k": 0, "raw_scores": True}),
     ("embed", (["bank rate", "", "球队"],), {"model": "vectors", "dimensions": 4, "vector_format": "int8"}),
     ("score", ("bank rate", ["rate", "", "bank rate"]), {"model": "ranker", "raw_scores": True}),
+    ("regress", (["bank rate", "", "球队"],), {"model": "stars"}),
     ("tag", (["Ada Lovelace in 北京", ""],), {"model": "tagger", "include_words": True, "offset_unit": "utf8"}),
     ("explain", ("the bank and the goal",), {"model": "tiny", "target": "sports", "top_k": 2}),
 ]

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from training.commands.data_options import DATA, LabelColumns, Threads
 from training.commands.option_groups import given, with_option_groups
-from training.run import HEADLINES, RunDirectory, RunRecord
+from training.run import HEADLINES, PLAIN, RunDirectory, RunRecord, as_shown
 from training.terminal import console, failures_shown, quiet_libraries
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ class FitOptions:
     task: Annotated[
         str | None,
         typer.Option(
-            help="single_label_classification, or multi_label_classification where texts can have several labels or none.",
+            help="single_label_classification, multi_label_classification where texts can have several labels or none, "
+            "regression where the label is a number, or pair_scoring where rows are query, candidate and relevance.",
             show_default="single_label_classification",
         ),
     ] = None
@@ -50,7 +51,14 @@ class FitOptions:
     layer_rate_decay: Annotated[
         float | None, typer.Option(help="Rate of a layer over that of the one above.", show_default="1")
     ] = None
-    loss: Annotated[str | None, typer.Option(help="cross_entropy or focal.", show_default="cross_entropy")] = None
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            help="Of labels: cross_entropy or focal; of numbers: mse or huber; of relevance: binary_cross_entropy, ranknet or "
+            "listwise_softmax.",
+            show_default="the first of the task",
+        ),
+    ] = None
     sampling: Annotated[
         str | None, typer.Option(help="none, over, square_root or under: for unequal classes.", show_default="none")
     ] = None
@@ -72,7 +80,7 @@ def fit(
     options: FitOptions,
     columns: LabelColumns,
 ) -> None:
-    """Fine-tune a classifier and write runs/NAME. A killed run resumes; a finished one is reused until something changes."""
+    """Fine-tune a model and write runs/NAME. A killed run resumes; a finished one is reused until something changes."""
     quiet_libraries()
     from training.reuse import step_fingerprint
     from training.settings import load_settings
@@ -117,14 +125,16 @@ def _show(record: RunRecord, run: RunDirectory) -> None:
         table.add_column(title, justify="right")
     for split, scores in record.metrics.items():
         known = record.intervals if split == "test" else {}
-        table.add_row(split, *(_percent(scores[name], known.get(name)) for name in headlines))
+        table.add_row(split, *(_shown(name, scores[name], known.get(name)) for name in headlines))
     console.print(table)
     console.print(f"[bold]run[/] {run.root} ({record.seconds:.0f} s)  [bold]plots[/] {run.evaluation}", highlight=False)
     console.print(f"[bold]data report[/] {run.data / 'report.html'}", highlight=False)
 
 
-def _percent(value: float, interval: tuple[float, float] | None) -> str:
+def _shown(metric: str, value: float, interval: tuple[float, float] | None) -> str:
     """With what the rows, being a sample, leave open."""
     if interval is None:
-        return f"{100 * value:.1f} %"
-    return f"{100 * value:.1f} % ({100 * interval[0]:.0f}-{100 * interval[1]:.0f})"
+        return as_shown(metric, value)
+    low, high = interval
+    known = f"{low:.3g} to {high:.3g}" if metric in PLAIN else f"{100 * low:.0f}-{100 * high:.0f}"
+    return f"{as_shown(metric, value)} ({known})"

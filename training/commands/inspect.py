@@ -17,21 +17,22 @@ def inspect(
     data: Annotated[str, typer.Argument(help=DATA)],
     out: Annotated[Path, typer.Option(help="Folder for report.json and report.html.")] = Path("build/inspect"),
     model: Annotated[str, typer.Option(help="Whose tokens to count.")] = "minilm",
+    label_kind: Annotated[str, typer.Option(help="What the label column holds: class, number or relevance.")] = "class",
     *,
     columns: LabelColumns,
 ) -> None:
     """Report on a data set: counts, balance, token lengths, duplicates, conflicting labels, leaks, samples."""
     quiet_libraries()
-    from training.data_settings import DataSettings
     from training.data_summary import summarise, write_report
     from training.encoders import find_encoder
     from training.encoding import token_counter
     from training.model_making import load_tokenizer
     from training.preparation import prepare
     from training.progress import listener
+    from training.settings import data_settings
 
     with failures_shown():
-        settings = DataSettings.model_validate(columns.settings(data))
+        settings = data_settings(columns.settings(data, label_kind=label_kind))
         count_tokens = token_counter(load_tokenizer(find_encoder(model).location))
         with listener(console) as progress:
             report = prepare(settings, count_tokens, progress).report

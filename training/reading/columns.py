@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from training.data_settings import DataSettings
 from training.failures import UnreadableData
+from training.numbers import NUMBER
 from training.reading.table import Table
 
 TEXT_NAMES = (
@@ -28,6 +29,23 @@ LABEL_NAMES = (
     *("label", "labels", "class", "category", "intent", "result", "sentiment", "target", "topic", "tag"),
     *("label_text", "类别", "标签", "分类", "意图", "情感"),
 )
+NUMBER_NAMES = ("score", "value", "rating", "stars", "target", "label", "similarity", "评分", "分数", "得分", "数值")
+QUERY_NAMES = ("query", "question", "search", "text", "查询", "问题", "搜索词")
+CANDIDATE_NAMES = (
+    "candidate",
+    "passage",
+    "document",
+    "answer",
+    "response",
+    "product",
+    "text_pair",
+    "候选",
+    "文档",
+    "段落",
+    "答案",
+    "回答",
+)
+RELEVANCE_NAMES = ("relevance", "score", "label", "grade", "rating", "target", "相关性", "相关度", "标签", "评分")
 PAIR_NAMES = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("text", "text_pair"))
 SPLIT_NAMES = ("split",)
 MAX_LABEL_SHARE = 0.5
@@ -51,14 +69,36 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
             raise UnreadableData(f"{table.source} has no column {asked!r}; it has {_listed(table)}")
     by_name = {name.casefold(): name for name in table.columns}
     split = settings.split or _first(by_name, SPLIT_NAMES)
-    label = settings.label or _first(by_name, LABEL_NAMES)
+    if settings.label_kind == "relevance":
+        return _of_pairs(table, by_name, settings, split)
+    numbers = settings.label_kind == "number"
+    label = settings.label or _first(by_name, NUMBER_NAMES if numbers else LABEL_NAMES)
     text, pair = settings.text, settings.text_pair
     if text is None:
         text, paired = _text_by_name(by_name, label)
         pair = pair or paired
     free = [name for name in table.columns if name not in {text, pair, label, split}]
     text = text or _text_by_shape(table, free)
-    label = label or _label_by_shape(table, [name for name in free if name != text])
+    by_shape = _number_by_shape if numbers else _label_by_shape
+    label = label or by_shape(table, [name for name in free if name != text])
+    return Columns(text, label, pair, split)
+
+
+def _of_pairs(table: Table, by_name: dict[str, str], settings: DataSettings, split: str | None) -> Columns:
+    """Query, candidate and relevance, which shape cannot tell from one another."""
+    text = settings.text or _first(by_name, QUERY_NAMES)
+    pair = settings.text_pair or _first(by_name, CANDIDATE_NAMES)
+    label = settings.label or _first(by_name, RELEVANCE_NAMES)
+    for what, found, flag in (
+        ("the query", text, "--text"),
+        ("the candidate", pair, "--text-pair"),
+        ("the relevance", label, "--label"),
+    ):
+        if found is None:
+            raise UnreadableData(
+                f"{table.source}: no column is called like {what} among {_listed(table)}; name it with {flag}"
+            )
+    assert text is not None and pair is not None and label is not None
     return Columns(text, label, pair, split)
 
 
@@ -89,6 +129,20 @@ def _label_by_shape(table: Table, free: list[str]) -> str:
         return repeating[0]
     what = f"{' and '.join(map(repr, repeating))} both could be" if repeating else "none looks like"
     raise UnreadableData(f"{table.source}: {what} the label among {_listed(table)}; name it with --label")
+
+
+def _number_by_shape(table: Table, free: list[str]) -> str:
+    """The only column of numbers."""
+    numeric = [name for name in free if _is_numeric(table, name)]
+    if len(numeric) == 1:
+        return numeric[0]
+    what = f"{' and '.join(map(repr, numeric))} both hold numbers" if numeric else "none holds numbers"
+    raise UnreadableData(f"{table.source}: {what} among {_listed(table)}; name the one to learn with --label")
+
+
+def _is_numeric(table: Table, name: str) -> bool:
+    cells = [(record.values.get(name) or "").strip() for record in table.records]
+    return any(cells) and all(NUMBER.fullmatch(cell) for cell in cells if cell)
 
 
 def _mean_length(table: Table, name: str) -> float:

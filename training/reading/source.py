@@ -8,6 +8,7 @@ from pathlib import Path
 from training.data_settings import DataSettings
 from training.dataset import Example, Split
 from training.failures import UnreadableData
+from training.numbers import as_text, number_of
 from training.reading.columnar import read_hub, read_parquet
 from training.reading.columns import Columns, find_columns
 from training.reading.delimited import read_delimited
@@ -51,8 +52,8 @@ def read(settings: DataSettings) -> Reading:
             if not label and settings.label_separator is None:
                 unlabelled += 1
                 continue
-            examples.append(_example(record, label, columns, table, split, settings.label_separator))
-    if not any(example.given for example in examples):
+            examples.append(_example(record, label, columns, table, split, settings))
+    if not any(example.given or example.value is not None for example in examples):
         raise UnreadableData(
             f"{settings.path}: the column {columns.label!r} is empty in every row; there are no labels"
         )
@@ -123,8 +124,21 @@ def _labels(label: str, separator: str) -> tuple[str, ...]:
     return tuple(sorted({" ".join(part.split()) for part in label.split(separator)} - {""}))
 
 
+def _number(label: str, record: Record, columns: Columns, table: Table, settings: DataSettings) -> float:
+    try:
+        value = number_of(label)
+        if value < 0 and settings.label_kind == "relevance":
+            raise ValueError(f"{label!r} is no relevance, which is 0 (irrelevant) or more")
+        return value
+    except ValueError as error:
+        raise UnreadableData(
+            f"{table.source}, line {record.line}, column {columns.label!r}: {error}; mend it, or empty the cell to leave the "
+            "row out"
+        ) from None
+
+
 def _example(
-    record: Record, label: str, columns: Columns, table: Table, split: Split | None, separator: str | None
+    record: Record, label: str, columns: Columns, table: Table, split: Split | None, settings: DataSettings
 ) -> Example:
     if columns.split is not None:
         word = record.values.get(columns.split) or ""
@@ -135,11 +149,16 @@ def _example(
                 f"{table.source}, line {record.line}, column {columns.split!r}: {word!r} is no split; use one of {known}"
             )
     used = {columns.text, columns.label, columns.text_pair, columns.split}
+    separator = settings.label_separator
     labels = None if separator is None else _labels(label, separator)
+    value = None if settings.label_kind == "class" else _number(label, record, columns, table, settings)
+    if value is not None:
+        label = as_text(value)
     return Example(
         text=record.values.get(columns.text) or "",
         label=label if labels is None else f" {separator} ".join(labels),
         labels=labels,
+        value=value,
         text_pair=(record.values.get(columns.text_pair) or "") if columns.text_pair is not None else None,
         split=split,
         source=table.source,

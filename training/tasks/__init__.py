@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from training.dataset import TaskName
 from training.tasks.multi_label import MultiLabel
+from training.tasks.pair_scoring import PairScoring
+from training.tasks.regression import Regression
 from training.tasks.single_label import SingleLabel
 from training.tasks.task import Judgement, Task, Truth
 
@@ -12,6 +14,8 @@ __all__ = ["Judgement", "Task", "Truth", "task_of"]
 TASKS: dict[TaskName, Task] = {
     "single_label_classification": SingleLabel(),
     "multi_label_classification": MultiLabel(),
+    "regression": Regression(),
+    "pair_scoring": PairScoring(),
 }
 
 

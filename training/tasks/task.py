@@ -16,9 +16,10 @@ from training.intervals import Interval
 from training.settings import FineTuneSettings
 
 Truth = NDArray[np.int64] | NDArray[np.float32]
-"""What is right of each row: the index of its label, [rows]; or 1 for each label that applies, else 0, [rows, labels]."""
+"""What is right of each row: the index of its label, [rows]; 1 for each label that applies, else 0, [rows, labels]; the
+standardised number, [rows, 1]; or relevance and number of the query, [rows, 2]."""
 Logits = NDArray[np.float32]
-"""[rows, labels]."""
+"""[rows, labels], or [rows, 1] of a number or a relevance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Judgement:
     """Split -> metric -> value."""
     intervals: dict[str, Interval]
     """Metric -> 95 % interval of its value on the test rows."""
+    shift: float = 0.0
+    """What is added to every logit before the checkpoint is saved."""
 
 
 class Task(Protocol):
@@ -43,7 +46,7 @@ class Task(Protocol):
         """Makes one number of logits [rows, labels], float32, and what is right of the rows."""
 
     def score(self, logits: Logits, truth: Truth) -> float:
-        """How good the model is, in [0, 1]; the epoch with the highest score is kept."""
+        """How good the model is, 1 at best; the epoch with the highest score is kept."""
 
     def judge(self, logits: Mapping[Split, Logits], dataset: Dataset, folder: Path) -> Judgement:
         """Decides on the validation rows what is to be decided, then measures; writes metrics, plots and predictions."""

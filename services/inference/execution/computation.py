@@ -57,7 +57,7 @@ def _classified(task: str) -> Results:
 
 
 def _whole(outputs: Any, rows: list[Encoded], temperature: float) -> Sequence[Any]:
-    """The row of the output: a vector float32 [width], or the logit [1] of a pair."""
+    """The row of the output: a vector float32 [width], the logit [1] of a pair, or the standardised number [1] of a text."""
     return list(outputs)
 
 
@@ -68,6 +68,7 @@ def _tokens(logits: Any, rows: list[Encoded], temperature: float) -> Sequence[An
 
 RESULTS: dict[str, Results] = {
     **{task: _classified(task) for task in OF_LABELS},
+    "regression": _whole,
     "embedding": _whole,
     "pair_scoring": _whole,
     "token_classification": _tokens,

@@ -61,10 +61,11 @@ async def _by_pairs(pipeline: Pipeline, query: ScoreQuery, model: LoadedModel) -
     return await pipeline.answer_with(model, query, texts, partial(_pair_score, query=query))
 
 
-def _pair_score(_: LoadedModel, answered: Answered, *, query: ScoreQuery) -> CandidateScore:
+def _pair_score(model: LoadedModel, answered: Answered, *, query: ScoreQuery) -> CandidateScore:
     reading = answered.reading
     raw = float(combined(reading, answered.rows, query.options)[0])
-    return CandidateScore(reading.token_count, reading.truncated, len(reading.windows), sigmoid(raw), raw)
+    relevance = sigmoid(raw / model.manifest.temperature)
+    return CandidateScore(reading.token_count, reading.truncated, len(reading.windows), relevance, raw)
 
 
 async def _by_vectors(pipeline: Pipeline, query: ScoreQuery, model: LoadedModel) -> Prediction[CandidateScore]:

@@ -15,10 +15,11 @@ from open_inference import grpc_service_pb2_grpc
 
 from services.inference.calls import Calls
 from services.inference.loading import LoadedModel
-from services.inference.pipeline import Pipeline, Texts
-from services.inference.queries import PLAIN, ClassifyQuery, ModelReference
+from services.inference.pipeline import Finish, Pipeline, Texts
+from services.inference.prediction import Classification, Regression
+from services.inference.queries import PLAIN, ClassifyQuery, ModelReference, Query, RegressQuery
 from services.inference.settings import InferenceSettings
-from services.inference.tasks.classification import TASKS, classification
+from services.inference.tasks import classification, regression
 from services.inference.validation import check_reference
 from services.inference.versions.models import Models
 from services.inference.versions.reconciliation import Reconciler
@@ -29,6 +30,7 @@ from services.platform.failures import Failure, InvalidInput, ModelNotFound
 
 SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 EXTENSIONS = ["classification", "model_configuration", "model_repository", "statistics"]
+TASKS = classification.TASKS | regression.TASKS
 STREAM_WINDOW = 64
 """Requests of one stream that are worked on at once."""
 
@@ -165,13 +167,12 @@ class OpenInferenceServicer(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
     async def _infer(self, request: pb.ModelInferRequest, deadline: float | None) -> pb.ModelInferResponse:
         reference = reference_of(request.model_name, request.model_version)
         self._models.get(reference)  # here an odd name is unknown, not malformed
-        outputs = outputs_of(request)
         deadline = deadline_of(request, deadline, asyncio.get_running_loop().time())
-        query = ClassifyQuery(reference, deadline, PLAIN, ())
         # where traffic is split, each look may find another version: the one that reads the inputs answers them
-        with self._pipeline.model(query, TASKS) as model:
+        with self._pipeline.model(Query(reference, deadline, PLAIN), TASKS) as model:
+            outputs = outputs_of(request, model.manifest.task)
             inputs = inputs_of(request, model, self._settings.max_texts_per_call)
-            finish = partial(classification, query=query)
+            query, finish = _asked(model, reference, deadline)
             if inputs.texts:
                 prediction = await self._pipeline.answer_with(model, query, Texts(inputs.texts), finish)
             else:
@@ -181,6 +182,16 @@ class OpenInferenceServicer(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
 
     def _versions(self, name: str) -> list[LoadedModel]:
         return [model for model in self._models.loaded() if model.name == name]
+
+
+def _asked(
+    model: LoadedModel, reference: ModelReference, deadline: float | None
+) -> tuple[Query, Finish[Classification | Regression]]:
+    """What the task of the model is asked, and how it answers."""
+    if model.manifest.task in regression.TASKS:
+        return RegressQuery(reference, deadline, PLAIN, ()), partial(regression.regression, options=PLAIN)
+    query = ClassifyQuery(reference, deadline, PLAIN, ())
+    return query, partial(classification.classification, query=query)
 
 
 def _model_name(request: pb.ModelInferRequest) -> str:

@@ -8,28 +8,44 @@ import numpy as np
 from open_inference import grpc_service_pb2 as pb
 
 from services.inference.loading import LoadedModel
-from services.inference.prediction import Classification, Prediction
+from services.inference.prediction import Classification, Prediction, Regression
 from services.inference.statistics import Duration
 from services.inference.versions.holdings import Standing, State
-from services.inference.wires.open_inference_requests import LABEL, PROBABILITIES, TEXT, TEXT_PAIR, TOKENS, Wanted
+from services.inference.wires.open_inference_requests import (
+    LABEL,
+    PROBABILITIES,
+    TEXT,
+    TEXT_PAIR,
+    TOKENS,
+    VALUE,
+    Wanted,
+    output_names,
+)
 from services.inference.wires.open_inference_tensors import write_bytes
 from services.platform.failures import Failure, InvalidInput
 
+Result = Classification | Regression
 PLATFORM = "onnxruntime_onnx"
+TYPES = {"BYTES": pb.TYPE_STRING, "FP32": pb.TYPE_FP32, "FP64": pb.TYPE_FP64}
 STATES = {State.LOADED: "READY", State.LOADING: "LOADING", State.UNLOADING: "UNLOADING"}
 
 
 def response(
-    request_id: str, prediction: Prediction[Classification], outputs: Sequence[Wanted], labels: Sequence[str]
+    request_id: str, prediction: Prediction[Result], outputs: Sequence[Wanted], labels: Sequence[str]
 ) -> pb.ModelInferResponse:
     """The wanted outputs in their order. A text that failed fails the call: the protocol has no errors per item."""
-    rows = [_classified(outcome, position) for position, outcome in enumerate(prediction.outcomes)]
+    rows = [_result(outcome, position) for position, outcome in enumerate(prediction.outcomes)]
     served = prediction.served
     answer = pb.ModelInferResponse(model_name=served.name, model_version=str(served.version), id=request_id)
     answer.parameters["variant"].string_param = served.variant
     answer.parameters["truncated_rows"].int64_param = sum(row.truncated for row in rows)
+    numbers = [row.value for row in rows if isinstance(row, Regression)]
+    classified = [row for row in rows if isinstance(row, Classification)]
     for output in outputs:
-        _add(answer, output, rows, labels)
+        if output.name == VALUE:
+            _append(answer, VALUE, "FP64", [len(numbers), 1], np.array(numbers, "<f8").tobytes())
+        else:
+            _add(answer, output, classified, labels)
     return answer
 
 
@@ -49,7 +65,7 @@ def index(entries: Iterable[tuple[str, int | None, Standing]], ready: bool) -> p
     )
 
 
-def _classified(outcome: Classification | Failure, position: int) -> Classification:
+def _result(outcome: Result | Failure, position: int) -> Result:
     if isinstance(outcome, InvalidInput):
         name = TEXT_PAIR if outcome.field.endswith(TEXT_PAIR) else TEXT
         what = f"element {position} of input tensor {name!r}: {outcome.message}"
@@ -96,10 +112,7 @@ def metadata(model: LoadedModel, versions: Sequence[int]) -> pb.ModelMetadataRes
         versions=[str(version) for version in versions],
         platform=PLATFORM,
         inputs=[tensor(name=name, datatype="BYTES", shape=[-1, 1]) for name in _texts(model)],
-        outputs=[
-            tensor(name=PROBABILITIES, datatype="FP32", shape=[-1, len(model.manifest.labels)]),
-            tensor(name=LABEL, datatype="BYTES", shape=[-1]),
-        ],
+        outputs=[tensor(name=name, datatype=datatype, shape=[-1, *dims]) for name, datatype, dims in _outputs(model)],
         properties=_properties(model),
     )
 
@@ -119,7 +132,6 @@ def _properties(model: LoadedModel) -> dict[str, str]:
 
 def configuration(model: LoadedModel, max_rows: int) -> pb.ModelConfigResponse:
     """The configuration in Triton's words."""
-    labels = len(model.manifest.labels)
     return pb.ModelConfigResponse(
         config=pb.ModelConfig(
             name=model.name,
@@ -129,13 +141,22 @@ def configuration(model: LoadedModel, max_rows: int) -> pb.ModelConfigResponse:
             max_batch_size=max_rows,
             input=[pb.ModelInput(name=name, data_type=pb.TYPE_STRING, dims=[1]) for name in _texts(model)],
             output=[
-                pb.ModelOutput(name=PROBABILITIES, data_type=pb.TYPE_FP32, dims=[labels]),
-                # one element a row and no dimension more
-                pb.ModelOutput(name=LABEL, data_type=pb.TYPE_STRING, dims=[]),
+                pb.ModelOutput(name=name, data_type=TYPES[datatype], dims=dims)
+                for name, datatype, dims in _outputs(model)
             ],
             dynamic_batching=pb.ModelDynamicBatching(),
         )
     )
+
+
+def _outputs(model: LoadedModel) -> list[tuple[str, str, list[int]]]:
+    """Name, datatype, and dimensions behind the batch; a label is one element a row and has none."""
+    known = {
+        PROBABILITIES: ("FP32", [len(model.manifest.labels)]),
+        LABEL: ("BYTES", list[int]()),
+        VALUE: ("FP64", [1]),
+    }
+    return [(name, *known[name]) for name in output_names(model.manifest.task)]
 
 
 def _texts(model: LoadedModel) -> list[str]:

@@ -18,8 +18,10 @@ from services.platform.failures import InvalidInput, ModelNotFound
 TEXT, TEXT_PAIR = "text", "text_pair"
 IDS, MASK, TYPES = "input_ids", "attention_mask", "token_type_ids"
 TEXTS, TOKENS = (TEXT, TEXT_PAIR), (IDS, MASK, TYPES)
-PROBABILITIES, LABEL = "probabilities", "label"
+PROBABILITIES, LABEL, VALUE = "probabilities", "label", "value"
 OUTPUTS = (PROBABILITIES, LABEL)
+OUTPUTS_OF = {"regression": (VALUE,)}
+"""Names of a model's outputs, by its task; `OUTPUTS` for all others."""
 
 TIMEOUT, CLASSIFICATION, SHARED_MEMORY = "timeout", "classification", "shared_memory_region"
 INT64 = "int64_param"
@@ -64,13 +66,18 @@ def deadline_of(request: pb.ModelInferRequest, deadline: float | None, now: floa
     return own if deadline is None else min(own, deadline)
 
 
-def outputs_of(request: pb.ModelInferRequest) -> list[Wanted]:
-    """The wanted outputs in their order; all of them when the request names none. Raises InvalidInput."""
-    wanted = []
+def output_names(task: str) -> tuple[str, ...]:
+    """What a model of the task gives."""
+    return OUTPUTS_OF.get(task, OUTPUTS)
+
+
+def outputs_of(request: pb.ModelInferRequest, task: str) -> list[Wanted]:
+    """The wanted outputs in their order; all of the task's when the request names none. Raises InvalidInput."""
+    wanted, names = [], output_names(task)
     for output in request.outputs:
         field = f"outputs[{output.name[:SHOWN]}]"
-        if output.name not in OUTPUTS:
-            what = f"there is no output {output.name[:SHOWN]!r}, only {' and '.join(OUTPUTS)}"
+        if output.name not in names:
+            what = f"there is no output {output.name[:SHOWN]!r}, only {' and '.join(names)}"
             raise InvalidInput(what, field, "INVALID_OUTPUT")
         if SHARED_MEMORY in output.parameters:
             raise InvalidInput("outputs in shared memory are not supported", field, "INVALID_OUTPUT")
@@ -78,7 +85,7 @@ def outputs_of(request: pb.ModelInferRequest) -> list[Wanted]:
         if top and output.name != PROBABILITIES:
             raise InvalidInput(f"only {PROBABILITIES!r} can be asked for as classification", field, "INVALID_OUTPUT")
         wanted.append(Wanted(output.name, top))
-    return wanted or [Wanted(name) for name in OUTPUTS]
+    return wanted or [Wanted(name) for name in names]
 
 
 def inputs_of(request: pb.ModelInferRequest, model: LoadedModel, most: int) -> Inputs:

@@ -14,6 +14,7 @@ from services.inference.pipeline import Pipeline
 from services.inference.tasks.classification import classify
 from services.inference.tasks.embedding import embed
 from services.inference.tasks.explanation import explain
+from services.inference.tasks.regression import regress
 from services.inference.tasks.scoring import score
 from services.inference.tasks.tagging import tag
 from services.inference.validation import check_id
@@ -55,6 +56,12 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
             return responses.score_response(ranked, request.raw_scores)
 
         return await self._calls.answer("Score", request.model.name, context, work)
+
+    async def Regress(self, request: pb.RegressRequest, context: Context) -> pb.RegressResponse:  # noqa: N802, D102
+        async def work(deadline: Deadline) -> pb.RegressResponse:
+            return responses.regress_response(await regress(self._pipeline, queries.regress_query(request, deadline)))
+
+        return await self._calls.answer("Regress", request.model.name, context, work)
 
     async def Tag(self, request: pb.TagRequest, context: Context) -> pb.TagResponse:  # noqa: N802, D102
         async def work(deadline: Deadline) -> pb.TagResponse:

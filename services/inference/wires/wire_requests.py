@@ -17,6 +17,7 @@ from services.inference.queries import (
     OffsetUnit,
     Options,
     Priority,
+    RegressQuery,
     ScoreQuery,
     TagQuery,
     TextInput,
@@ -97,6 +98,11 @@ def score_query(request: pb.ScoreRequest, deadline: float | None) -> ScoreQuery:
     )
 
 
+def regress_query(request: pb.RegressRequest, deadline: float | None) -> RegressQuery:
+    """The query of a request."""
+    return RegressQuery(_reference(request.model), deadline, _options(request), _inputs(request.inputs))
+
+
 def tag_query(request: pb.TagRequest, deadline: float | None) -> TagQuery:
     """The query of a request."""
     return TagQuery(
@@ -124,7 +130,7 @@ def explain_query(request: pb.ExplainRequest, deadline: float | None) -> Explain
     )
 
 
-Request = pb.ClassifyRequest | pb.EmbedRequest | pb.ScoreRequest | pb.TagRequest | pb.ExplainRequest
+Request = pb.ClassifyRequest | pb.EmbedRequest | pb.ScoreRequest | pb.RegressRequest | pb.TagRequest | pb.ExplainRequest
 
 
 def _options(request: Request) -> Options:

@@ -88,6 +88,29 @@ def _scored(ranked: types.Ranked, raw_scores: bool) -> pb.ScoreResult:
     return pb.ScoreResult(index=ranked.index, score=score)
 
 
+def regress_response(prediction: Prediction[types.Regression]) -> pb.RegressResponse:
+    """The response of a prediction."""
+    return pb.RegressResponse(
+        results=[_regressed(outcome) for outcome in prediction.outcomes],
+        model=_model(prediction),
+        timings=_timings(prediction),
+    )
+
+
+def _regressed(outcome: types.Regression | Failure) -> pb.RegressResult:
+    if isinstance(outcome, Failure):
+        return pb.RegressResult(error=status_of(outcome))
+    return pb.RegressResult(
+        regression=pb.Regression(
+            value=outcome.value,
+            token_count=outcome.token_count,
+            truncated=outcome.truncated,
+            window_count=outcome.window_count,
+            cached=outcome.cached,
+        )
+    )
+
+
 def tag_response(prediction: Prediction[types.Tags]) -> pb.TagResponse:
     """The response of a prediction."""
     return pb.TagResponse(

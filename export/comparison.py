@@ -1,0 +1,44 @@
+"""How one run's outputs are read, and a variant's compared with those of the checkpoint: one way a kind of task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.dataset import Example
+
+Outputs = NDArray[np.float32]
+"""Of a graph, or of the checkpoint: [rows, labels], or [rows, 1] of a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What the company of a shuffled batch does to answers."""
+
+    share: float
+    """Of the rows, in [0, 1]: those whose answer changes."""
+    largest: float | None
+    """The largest change of an answer; None where answers are labels."""
+
+
+class Comparison(Protocol):
+    """Whatever `right` gives, goes back into `score` and `agreement` beside outputs of the same rows."""
+
+    def right(self, examples: Sequence[Example]) -> Any:
+        """What the rows say is right, an array [rows, ...]."""
+
+    def score(self, outputs: Outputs, right: Any) -> float:
+        """The metric that the task is judged by: 1 at best."""
+
+    def agreement(self, outputs: Outputs, reference: Outputs, right: Any) -> float:
+        """How far a variant says what the checkpoint says, in [0, 1]."""
+
+    def drift(self, alone: Outputs, in_company: Outputs) -> Drift:
+        """What changes when the same rows are computed in other company."""
+
+    def difference(self, outputs: Outputs, reference: Outputs) -> float | None:
+        """Mean distance of the variant's answers from the checkpoint's, in a unit that can be judged; None: there is none."""

@@ -1,0 +1,43 @@
+"""What the figures of a parity proof are called where people read them, by task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from training.run import headline
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Column titles, and the words of the gate."""
+
+    agreement: str = "same label"
+    drift: str = "flips"
+    drifts: str = "of the labels flip with batch mates"
+    meaning: str = '"Flips" are labels that change when\nthe same text is computed in other company.'
+    metric: str = "accuracy"
+
+
+TERMS = {
+    "regression": Terms(
+        "rank agreement",
+        "drift",
+        "of the numbers move with batch mates",
+        '"Rank agreement" is Spearman\'s correlation;\n"drift" are numbers that move by more than 0.01 standard deviations when '
+        "the same text is computed in\nother company.",
+        headline("regression")[1],
+    ),
+    "pair_scoring": Terms(
+        "same order",
+        "drift",
+        "of the relevances move with batch mates",
+        '"Same order": pairs of a query\'s candidates, of\nthose that the checkpoint tells apart; "drift" are '
+        "relevances that move by more than 0.01 when the same pair\nis computed in other company.",
+        headline("pair_scoring")[1],
+    ),
+}
+
+
+def terms_of(task: str) -> Terms:
+    """Those of the task; a classifier's unless it has its own."""
+    return TERMS.get(task, Terms())

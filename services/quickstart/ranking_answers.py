@@ -1,0 +1,84 @@
+"""Sends held-out queries with their candidates to a cross-encoder and lays its order out beside the true relevance."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from services.clients import InferenceClient, Scored, ScoreReply
+from services.quickstart.answers import TEXT_WIDTH
+from services.quickstart.samples import NoSamples
+
+CANDIDATES_SENT = 50
+CANDIDATES_SHOWN = 4
+ROWS_A_QUERY = 3
+"""Rows that were asked for become so many times fewer queries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A held-out query, its candidates, and how relevant they are."""
+
+    query: str
+    candidates: list[str]
+    relevance: list[float]
+
+
+def pick_questions(file: Path, count: int) -> list[Question]:
+    """The first queries of a test.jsonl that have candidates to choose from, for about `count` rows. Raises NoSamples."""
+    questions: dict[str, Question] = {}
+    try:
+        for line in file.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            question = questions.setdefault(row["text"], Question(row["text"], [], []))
+            if len(question.candidates) < CANDIDATES_SENT:
+                question.candidates.append(row["text_pair"])
+                question.relevance.append(float(row["value"]))
+    except FileNotFoundError:
+        raise NoSamples(f"{file} is missing: train first, with `make run` or `python -m training fit`") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise NoSamples(f'{file}: not one {{"text", "text_pair", "value"}} a line ({error}); train again') from None
+    found = [each for each in questions.values() if len(set(each.relevance)) > 1]
+    if not found:
+        raise NoSamples(f"{file} has no query with candidates of different relevance: train again with more rows")
+    return found[: max(1, count // ROWS_A_QUERY)]
+
+
+def ranking_answers(client: InferenceClient, model: str, questions: Sequence[Question]) -> Table:
+    """Has each question's candidates ranked, and shows the best of them. Raises CallFailed."""
+    table = Table(box=None, pad_edge=False, title_justify="left")
+    table.add_column("query and its candidates", no_wrap=True, overflow="ellipsis", max_width=TEXT_WIDTH)
+    for name in ("relevance", "held-out relevance", "latency"):
+        table.add_column(name, justify="right")
+    client.score(
+        questions[0].query, questions[0].candidates[:1], model=model
+    )  # the first call also opens the connection
+    right = 0
+    for question in questions:
+        begun = time.perf_counter()
+        reply = client.score(question.query, question.candidates, model=model)
+        latency = f"{1000 * (time.perf_counter() - begun):.1f} ms"
+        table.add_row(f"[bold]{_line(question.query)}[/]", "", "", latency)
+        best = reply.results[0]
+        right += isinstance(best, Scored) and question.relevance[best.index] == max(question.relevance)
+        for result in reply.results[:CANDIDATES_SHOWN]:
+            stated = f"{result.score:.3f}" if isinstance(result, Scored) else f"[red]{escape(result.details.reason)}[/]"
+            text = _line(question.candidates[result.index])
+            table.add_row(f"  {text}", stated, f"{question.relevance[result.index]:g}", "")
+        table.title = _title(reply, right, len(questions))
+    return table
+
+
+def _line(text: str) -> str:
+    return escape(" ".join(text.split()))
+
+
+def _title(reply: ScoreReply, right: int, count: int) -> str:
+    served = f"{escape(reply.model)} version {reply.version}, {reply.variant}"
+    return f"{served}: the most relevant candidate first for {right} of {count} held-out queries"
