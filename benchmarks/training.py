@@ -105,6 +105,7 @@ def _fit(sample: Path, model: str, threads: int, folder: Path) -> Epoch:
     run.record_path.unlink(missing_ok=True)  # or it would be reused
     command = ["fit", "--data", str(sample), "--model", model, "--name", run.root.name, "--out", str(folder)]
     options = ["--epochs", "1", "--threads", str(threads), "--drop-rare-classes"]
+    options += ["--robustness-rows", "0", "--explained-rows", "0"]  # which would count into the memory
     ended = run_measured([sys.executable, "-m", "training", *command, *options])
     record = run.record()
     if ended.exit_code or record is None or record.effort is None:

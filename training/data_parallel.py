@@ -60,3 +60,8 @@ class Ranks:
         """Ends the group."""
         if self.size > 1:
             distributed.destroy_process_group()
+
+
+def is_first() -> bool:
+    """Whether this process is the first of those that torchrun started, or was not started by it; also before they have joined."""
+    return os.environ.get("RANK", "0") == "0"

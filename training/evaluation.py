@@ -38,8 +38,8 @@ class Evaluation:
         }
 
 
-def uncertainty(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> dict[str, Interval]:
-    """95 % intervals of accuracy and macro F1 over the rows; arguments as for `evaluate`."""
+def uncertainty(logits: NDArray[np.floating], truth: NDArray[np.int64]) -> dict[str, Interval]:
+    """95 % intervals of accuracy and macro F1 over the rows, of logits or probabilities [rows, labels] and indices [rows]."""
     labels = logits.shape[1]
     pairs = truth * labels + logits.argmax(axis=1)
 

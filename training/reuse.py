@@ -12,12 +12,13 @@ from training.settings import FineTuneSettings
 
 
 def step_fingerprint(settings: FineTuneSettings) -> str:
-    """SHA-256 over the data files, the settings, a local encoder's files and the code of `training`."""
+    """SHA-256 over the data files, the settings, a local encoder's files and the code of `training` but for that of the
+    evaluation report, which changes no model."""
     return combined(
         rows_fingerprint(settings.data),
         encoder_fingerprint(settings.model),
         settings_as_text(settings),
-        code_fingerprint((".py", ".html", ".css")),
+        code_fingerprint((".py", ".html", ".css"), without=("report",)),
     )
 
 
@@ -32,8 +33,11 @@ def encoder_fingerprint(model: str) -> str:
 
 
 def settings_as_text(settings: FineTuneSettings) -> str:
-    """The settings as JSON without paths, which may be written in different ways; what counts is what they hold."""
-    return settings.model_dump_json(exclude={"data": {"path", "validation_path", "test_path"}, "model": True})
+    """The settings that make the model, as JSON without paths, which may be written in different ways; what counts is what
+    they hold."""
+    return settings.model_dump_json(
+        exclude={"data": {"path", "validation_path", "test_path"}, "model": True, "report": True}
+    )
 
 
 def code_fingerprint(suffixes: tuple[str, ...] = (".py",), without: tuple[str, ...] = ()) -> str:

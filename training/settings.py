@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -11,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from training.data_settings import DataSettings
 from training.dataset import TaskName
 from training.failures import InvalidSettings
+from training.report.settings import ReportSettings
 
 Sampling = Literal["none", "over", "square_root", "under"]
 """How often rows are seen in an epoch. none: each once. over: those of small classes again and again, until each class has as
@@ -33,6 +36,8 @@ RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 """Lower case, digits, dot, underscore, hyphen; it names folders and models."""
 SEPARATOR = "|"
 """Between the labels of a text, unless another separator is given."""
+
+GROUPS = ("data", "report")
 
 
 def usual_loss(task: TaskName) -> Loss:
@@ -95,6 +100,8 @@ class FineTuneSettings(BaseModel):
     checkpoint_every_s: float = Field(default=60.0, gt=0)
     """A killed run loses at most about this many seconds of work."""
     seed: int = Field(default=13, ge=0)
+    report: ReportSettings = ReportSettings()
+    """Of the evaluation report. Other ones are no reason to train again."""
 
     @model_validator(mode="after")
     def _consistent(self) -> FineTuneSettings:
@@ -114,8 +121,13 @@ class FineTuneSettings(BaseModel):
         return self
 
 
-def load_settings(file: Path | None, flags: dict[str, Any], data_flags: dict[str, Any]) -> FineTuneSettings:
-    """Settings from an optional YAML or JSON file, overridden by flags that are not None.
+def load_settings(
+    file: Path | None,
+    flags: dict[str, Any],
+    data_flags: dict[str, Any],
+    report_flags: Mapping[str, Any] = MappingProxyType({}),
+) -> FineTuneSettings:
+    """Settings from an optional YAML or JSON file, overridden by flags that are not None, in their groups.
 
     Raises InvalidSettings that names each wrong field.
     """
@@ -128,6 +140,8 @@ def load_settings(file: Path | None, flags: dict[str, Any], data_flags: dict[str
         data.setdefault("label_kind", LABEL_KINDS[task])
     if "path" not in data:
         raise InvalidSettings("no data: give --data FILE, or data.path in the configuration file")
+    if report_flags:
+        values["report"] = {**values.get("report", {}), **report_flags}
     try:
         return FineTuneSettings.model_validate({**values, **_given(flags), "data": data})
     except ValidationError as error:
@@ -163,6 +177,8 @@ def _read(file: Path) -> dict[str, Any]:
         values = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise InvalidSettings(f"configuration {file}: {error}") from None
-    if not isinstance(values, dict) or not isinstance(values.get("data", {}), dict):
-        raise InvalidSettings(f"configuration {file}: expected fields such as `epochs: 3`, with `data:` as a group")
+    if not isinstance(values, dict) or not all(isinstance(values.get(group, {}), dict) for group in GROUPS):
+        raise InvalidSettings(
+            f"configuration {file}: expected fields such as `epochs: 3`, with {' and '.join(GROUPS)} as groups of fields"
+        )
     return values

@@ -12,6 +12,8 @@ from rich.table import Table
 
 from training.commands.data_options import DATA, LabelColumns, Threads
 from training.commands.option_groups import given, with_option_groups
+from training.commands.report import ReportOptions
+from training.report.settings import ReportSettings
 from training.run import HEADLINES, PLAIN, RunDirectory, RunRecord, as_shown
 from training.terminal import console, failures_shown, quiet_libraries
 
@@ -79,6 +81,7 @@ def fit(
     *,
     options: FitOptions,
     columns: LabelColumns,
+    reporting: ReportOptions,
 ) -> None:
     """Fine-tune a model and write runs/NAME. A killed run resumes; a finished one is reused until something changes."""
     quiet_libraries()
@@ -86,7 +89,7 @@ def fit(
     from training.settings import load_settings
 
     with failures_shown():
-        settings = load_settings(config, given(options), columns.settings(data, seed=options.seed))
+        settings = load_settings(config, given(options), columns.settings(data, seed=options.seed), given(reporting))
         run = RunDirectory(out / settings.name)
         fingerprint = step_fingerprint(settings)
         record = run.record()
@@ -97,6 +100,7 @@ def fit(
 
             use_threads(threads)
             record = _train(settings, run, fingerprint)
+        _report(record, run, settings.report)
         _show(record, run)
 
 
@@ -118,6 +122,18 @@ def _train(settings: FineTuneSettings, run: RunDirectory, fingerprint: str) -> R
         ranks.leave()
 
 
+def _report(record: RunRecord, run: RunDirectory, settings: ReportSettings) -> None:
+    """Made where there is none of this run, by one process; `python -m training report` makes it anew."""
+    from training.data_parallel import is_first
+    from training.progress import listener
+    from training.report.making import report_of
+
+    if not is_first():
+        return
+    with listener(console) as progress:
+        report_of(run, record, settings, progress)
+
+
 def _show(record: RunRecord, run: RunDirectory) -> None:
     headlines = HEADLINES[record.task]
     table = Table("split", box=None, pad_edge=False)
@@ -128,6 +144,7 @@ def _show(record: RunRecord, run: RunDirectory) -> None:
         table.add_row(split, *(_shown(name, scores[name], known.get(name)) for name in headlines))
     console.print(table)
     console.print(f"[bold]run[/] {run.root} ({record.seconds:.0f} s)  [bold]plots[/] {run.evaluation}", highlight=False)
+    console.print(f"[bold]evaluation report[/] {run.evaluation / 'report.html'}", highlight=False)
     console.print(f"[bold]data report[/] {run.data / 'report.html'}", highlight=False)
 
 
