@@ -19,6 +19,7 @@ from training.terminal import quiet_libraries
 if TYPE_CHECKING:
     from export.manifest import Manifest
     from export.registry import Registry
+    from training.run import RunDirectory, RunRecord
 
 app = typer.Typer(
     help="Turn a fine-tuned run into a [bold]proven[/] ONNX bundle, publish it, and say which version is stable.\n\n"
@@ -94,14 +95,31 @@ def _export(run: object, target: Registry, settings: object, fingerprint: str) -
     from training.run import RunDirectory
 
     assert isinstance(run, RunDirectory) and isinstance(settings, ExportSettings)
+    record = complete_run(run)
     with listener(console) as progress:
-        published, candidates = export_run(run, complete_run(run), target, settings, fingerprint, progress)
+        published, candidates = export_run(run, record, target, settings, fingerprint, progress)
+    _report(run, record, published.manifest)
     _show_variants(published.manifest)
     for candidate in candidates:
         parity = candidate.variant.parity
         if not parity.passed:
             console.print(f"[yellow]refused[/] {candidate.variant.name}: {'; '.join(parity.reasons)}")
     return published.manifest
+
+
+def _report(run: RunDirectory, record: RunRecord, manifest: Manifest) -> None:
+    """Adds the variants to the report of the run, which may lie in a place that is only read."""
+    from export.model_card import variants_of
+    from training.report.making import stored_report, with_variants, write_report
+
+    if stored_report(run, record) is None:
+        return
+    try:
+        write_report(run, record, with_variants(run, record, variants_of(manifest)))
+    except OSError as error:
+        console.print(f"[yellow]note[/] the variants are not in {run.evaluation / 'report.html'}: {error.strerror}")
+    else:
+        console.print(f"[bold]evaluation report[/] {run.evaluation / 'report.html'}", highlight=False)
 
 
 app.command(rich_help_panel="Make")(encoder)

@@ -130,7 +130,7 @@ class Exporter:
             self._tokenizer,
             self._reference.rows[:GOLDEN_ROWS],
             describe,
-            lambda manifest: model_card(manifest, record.metrics),
+            lambda manifest: model_card(manifest, self._run, record),
             self._work / "bundle",
         )
 

@@ -9,11 +9,11 @@ from training.encoders import PACKAGED
 from training.pages import Markdown, render_markdown
 from training.report import wording
 from training.report.contents import EvaluationReport
-from training.run import RunRecord, headline
+from training.run import RunRecord, as_shown, headline
 
 PACKAGED_ORIGIN = "sentence-transformers/all-MiniLM-L6-v2"
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-HUB_TASKS = {"single_label_classification": "text-classification", "multi_label_classification": "text-classification"}
+HUB_TASKS = {"single_label_classification": "text-classification", "multi_label_classification": "text-classification", "pair_scoring": "text-ranking"}
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "micro_f1": "f1", "weighted_f1": "f1"}
 
 
@@ -26,6 +26,7 @@ def render_card(record: RunRecord, report: EvaluationReport) -> str:
         record=record,
         report=report,
         words=wording,
+        shown=as_shown,
         summary=wording.summary(record, report),
         judged_by=judged_by,
         title=title,

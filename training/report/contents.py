@@ -167,7 +167,7 @@ class VariantRow(Part):
     validation: float
     test: float
     flips: float
-    """Share of rows whose label changes with batch mates."""
+    """Share of rows whose answer changes with batch mates."""
 
 
 class Variants(Part):
@@ -177,6 +177,11 @@ class Variants(Part):
     version: int | None
     """None before it is published."""
     metric: str
+    agreement: str
+    drift: str
+    """Titles of two columns, which differ by task."""
+    meaning: str
+    """Of these titles."""
     compared_rows: int
     measured_on: str
     rows: list[VariantRow]

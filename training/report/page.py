@@ -8,7 +8,7 @@ from pathlib import Path
 from training.pages import render_page
 from training.report import wording
 from training.report.contents import Confusion, EvaluationReport, Explained, Piece
-from training.run import RunDirectory, RunRecord, headline
+from training.run import RunDirectory, RunRecord, as_shown, headline
 
 CAPTIONS = {"calibration.png": "Calibration: what the stated probabilities are worth"}
 INSTEAD_OF = {"confusion.png", "labels.png"}
@@ -24,6 +24,7 @@ def render(run: RunDirectory, record: RunRecord, report: EvaluationReport) -> st
         record=record,
         report=report,
         words=wording,
+        shown=as_shown,
         summary=wording.summary(record, report),
         judged_by=headline(record.task)[0],
         pictures=_pictures(run.evaluation, INSTEAD_OF if report.classes else set()),

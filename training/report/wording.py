@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from training.report.contents import EvaluationReport, Score
-from training.run import HEADLINES, RunRecord
+from training.run import PLAIN, RunRecord, as_shown
 
-SHARES = {
-    metric for task in ("single_label_classification", "multi_label_classification") for metric in HEADLINES[task]
-}
-"""Metrics in [0, 1], which are shown as percent; others, of other tasks, are shown as they are."""
 TITLES = {"calibration_error_before": "calibration error before scaling", "calibration_error": "calibration error"}
 METHODS = {
     "full": "all weights trained",
@@ -23,17 +19,12 @@ def title_of(metric: str, headline_title: str) -> str:
     return TITLES.get(metric, headline_title)
 
 
-def shown(metric: str, value: float) -> str:
-    """A metric's value for people."""
-    return percent(value) if metric in SHARES else f"{value:.4g}"
-
-
 def shown_interval(metric: str, score: Score) -> str:
     """The interval, or nothing."""
     if score.interval is None:
         return ""
     low, high = score.interval
-    return f"{100 * low:.1f} to {100 * high:.1f} %" if metric in SHARES else f"{low:.4g} to {high:.4g}"
+    return f"{low:.4g} to {high:.4g}" if metric in PLAIN else f"{100 * low:.1f} to {100 * high:.1f} %"
 
 
 def shown_score(metric: str, score: Score | None) -> str:
@@ -41,7 +32,7 @@ def shown_score(metric: str, score: Score | None) -> str:
     if score is None:
         return ""
     interval = shown_interval(metric, score)
-    return shown(metric, score.value) + (f" ({interval})" if interval else "")
+    return as_shown(metric, score.value) + (f" ({interval})" if interval else "")
 
 
 def percent(share: float) -> str:
@@ -73,6 +64,10 @@ def _purpose(record: RunRecord) -> str:
         return f", to give each one of {len(record.labels)} labels"
     if record.task == "multi_label_classification":
         return f", to say which of {len(record.labels)} labels apply, if any"
+    if record.scale is not None:
+        return ", to give each a number"
+    if record.task == "pair_scoring":
+        return ", to say how relevant the second is to the first"
     return f", for {record.task.replace('_', ' ')}"
 
 
