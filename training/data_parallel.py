@@ -63,5 +63,5 @@ class Ranks:
 
 
 def is_first() -> bool:
-    """Whether this process is the first of those that torchrun started, or was not started by it; also before they have joined."""
+    """Whether this process is alone, or the first of those that torchrun started; known before they have joined."""
     return os.environ.get("RANK", "0") == "0"

@@ -266,3 +266,19 @@ def test_a_run_that_is_not_complete_and_a_wrong_setting_are_refused(
     assert done.exit_code == 2 and "is not a complete run" in done.output
     done = CliRunner().invoke(app, ["report", "--run", str(single[0].root), "--robustness-rows", "-1"])
     assert done.exit_code == 2 and "robustness_rows" in done.output
+
+
+def test_fit_makes_a_missing_report_and_trains_nothing_for_other_settings_of_it(
+    single: tuple[RunDirectory, RunRecord],
+) -> None:
+    run, record = single
+    (run.evaluation / "report.json").unlink()
+    folder = run.root.parent.parent
+    where = ["--data", str(folder / "rows.jsonl"), "--model", str(folder / "encoder"), "--out", str(run.root.parent)]
+    trained_as = ["--name", "run", "--epochs", "8", "--learning-rate", "3e-3", "--batch-size", "16"]
+    done = CliRunner().invoke(app, ["fit", *where, *trained_as, "--robustness-rows", "5", "--explained-rows", "0"])
+    assert done.exit_code == 0, done.output
+    assert "reused" in done.output
+    report = report_in(run, record)
+    assert report.robustness is not None and report.robustness.rows == 5
+    assert report.explanations == []
