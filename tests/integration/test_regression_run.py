@@ -18,6 +18,8 @@ from tests.fakes.running_server import running_server
 from tests.fakes.tiny_encoder import write_tiny_encoder
 from training.fine_tuning import fine_tune
 from training.progress import Steps
+from training.report.making import report_of
+from training.report.settings import ReportSettings
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
 from training.settings import load_settings
@@ -68,6 +70,19 @@ def test_the_numbers_are_learned(run: tuple[RunDirectory, RunRecord]) -> None:
     assert set(record.intervals) == set(record.metrics["test"])
     for name in ("metrics.json", "predicted.png", "predictions.jsonl"):
         assert (directory.evaluation / name).stat().st_size > 500
+
+
+def test_the_report_shows_what_numbers_have_and_leaves_out_what_only_labels_have(
+    run: tuple[RunDirectory, RunRecord],
+) -> None:
+    directory, record = run
+    report = report_of(directory, record, ReportSettings())
+    assert [each.metric for each in report.headlines] == ["r2", "mae", "rmse", "pearson", "spearman"]
+    page = (directory.evaluation / "report.html").read_text(encoding="utf-8")
+    assert "R²" in page and "to give each a number" in page
+    assert "data:image/png" in page
+    for part in ("labels", "confusion", "mistakes", "robustness", "explanations"):
+        assert f'id="{part}"' not in page
 
 
 def test_the_bundle_is_proven_and_serves_the_numbers(run: tuple[RunDirectory, RunRecord], tmp_path: Path) -> None:

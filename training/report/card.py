@@ -13,7 +13,11 @@ from training.run import RunRecord, as_shown, headline
 
 PACKAGED_ORIGIN = "sentence-transformers/all-MiniLM-L6-v2"
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-HUB_TASKS = {"single_label_classification": "text-classification", "multi_label_classification": "text-classification", "pair_scoring": "text-ranking"}
+HUB_TASKS = {
+    "single_label_classification": "text-classification",
+    "multi_label_classification": "text-classification",
+    "pair_scoring": "text-ranking",
+}
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "micro_f1": "f1", "weighted_f1": "f1"}
 
 
