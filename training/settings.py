@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from training.data_settings import DataSettings
 from training.dataset import TaskName
+from training.distillation.settings import DistillationSettings
 from training.failures import InvalidSettings
 
 Sampling = Literal["none", "over", "square_root", "under"]
@@ -31,6 +32,8 @@ Method = Literal["full", "frozen", "bitfit", "lora"]
 lora: low-rank updates beside every linear layer (Hu et al. 2021), merged before anything is saved."""
 RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 """Lower case, digits, dot, underscore, hyphen; it names folders and models."""
+GROUPS = ("data", "distillation")
+"""Settings that are groups of their own."""
 SEPARATOR = "|"
 """Between the labels of a text, unless another separator is given."""
 
@@ -95,6 +98,8 @@ class FineTuneSettings(BaseModel):
     checkpoint_every_s: float = Field(default=60.0, gt=0)
     """A killed run loses at most about this many seconds of work."""
     seed: int = Field(default=13, ge=0)
+    distillation: DistillationSettings | None = None
+    """Finished runs that teach this one; None: it learns from labels alone."""
 
     @model_validator(mode="after")
     def _consistent(self) -> FineTuneSettings:
@@ -114,22 +119,33 @@ class FineTuneSettings(BaseModel):
         return self
 
 
-def load_settings(file: Path | None, flags: dict[str, Any], data_flags: dict[str, Any]) -> FineTuneSettings:
+def load_settings(
+    file: Path | None,
+    flags: dict[str, Any],
+    data_flags: dict[str, Any],
+    distillation_flags: dict[str, Any] | None = None,
+) -> FineTuneSettings:
     """Settings from an optional YAML or JSON file, overridden by flags that are not None.
 
     Raises InvalidSettings that names each wrong field.
     """
     values: dict[str, Any] = _read(file) if file is not None else {}
-    data = {**values.pop("data", {}), **_given(data_flags)}
+    data = {**(values.pop("data", None) or {}), **_given(data_flags)}
     task = {**values, **_given(flags)}.get("task")
     if task == "multi_label_classification":
         data.setdefault("label_separator", SEPARATOR)
     if task in LABEL_KINDS:
         data.setdefault("label_kind", LABEL_KINDS[task])
+    distillation = {**(values.pop("distillation", None) or {}), **_given(distillation_flags or {})}
+    if distillation and not distillation.get("teachers"):
+        raise InvalidSettings(
+            f"{', '.join(distillation)}: no teacher; give the folder of a finished run with --teacher RUN"
+        )
     if "path" not in data:
         raise InvalidSettings("no data: give --data FILE, or data.path in the configuration file")
     try:
-        return FineTuneSettings.model_validate({**values, **_given(flags), "data": data})
+        groups = {"data": data, "distillation": distillation or None}
+        return FineTuneSettings.model_validate({**values, **_given(flags), **groups})
     except ValidationError as error:
         raise InvalidSettings(explain(error)) from None
 
@@ -163,6 +179,8 @@ def _read(file: Path) -> dict[str, Any]:
         values = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise InvalidSettings(f"configuration {file}: {error}") from None
-    if not isinstance(values, dict) or not isinstance(values.get("data", {}), dict):
-        raise InvalidSettings(f"configuration {file}: expected fields such as `epochs: 3`, with `data:` as a group")
+    if not isinstance(values, dict) or not all(isinstance(values.get(group) or {}, dict) for group in GROUPS):
+        raise InvalidSettings(
+            f"configuration {file}: expected fields such as `epochs: 3`, with {' and '.join(GROUPS)} as groups"
+        )
     return values
