@@ -6,6 +6,8 @@ All of them read, tokenize and score alike, and so decide alike; what the first 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -41,6 +43,17 @@ class Ranks:
         """Until all have come here."""
         if self.size > 1:
             distributed.barrier()
+
+    @contextmanager
+    def first_before_others(self) -> Iterator[None]:
+        """What is inside is done by the first process, then by the others; also when it fails."""
+        if not self.first:
+            self.wait()
+        try:
+            yield
+        finally:
+            if self.first:
+                self.wait()
 
     def as_the_first(self, choice: bool) -> bool:
         """The first one's choice, for what each would decide by its own clock."""

@@ -1,27 +1,18 @@
-"""Exact duplicates, label conflicts and near-duplicates (MinHash, Broder 1997, over character 4-grams).
-
-Character n-grams see Chinese, which has no spaces, as well as English. MinHash only proposes; each proposal is checked
-against the true Jaccard similarity.
-"""
+"""Exact duplicates, label conflicts and near-duplicates."""
 
 from __future__ import annotations
 
 import statistics
 import unicodedata
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from training.dataset import Example
+from training.look_alikes import LookAlikes, sketched
 from training.numbers import SAME, Scale, as_text
 
-SHINGLE = 4
-PERMUTATIONS = 64
-MAX_CANDIDATES = 64
-"""Proposals checked for one text; in a crowd of look-alikes the first ones are enough to tie the crowd together."""
-SEED = 1
 NEVER = 2.0
 """A similarity that no two texts have."""
 
@@ -111,24 +102,15 @@ def drop_near(
 
     Returns the kept examples and, for each, the number of its group: rows of a group belong in one split.
     """
-    from datasketch import MinHash, MinHashLSH
-
-    index = MinHashLSH(threshold=group_threshold, num_perm=PERMUTATIONS)
+    index = LookAlikes(group_threshold)
     kept: list[Example] = []
-    shingles: list[frozenset[int]] = []
     groups = Groups()
     tolerance = _tolerance(examples)
     for done, example in enumerate(examples):
         if done % 500 == 0:
             progress("looking for near-duplicates", done, len(examples))
-        grams = _shingles(identity(example))
-        sketch = MinHash(num_perm=PERMUTATIONS, seed=SEED, hashfunc=int)
-        sketch.update_batch(list(grams))
-        near = [
-            (position, similarity)
-            for position in sorted(index.query(sketch))[:MAX_CANDIDATES]
-            if (similarity := jaccard(grams, shingles[position])) >= group_threshold
-        ]
+        sketch = sketched(identity(example))
+        near = index.find(sketch)
         repeated = next((p for p, s in near if s >= threshold and _alike(kept[p], example, tolerance)), None)
         if repeated is not None:
             report.near.append((example.row, kept[repeated].row))
@@ -139,9 +121,8 @@ def drop_near(
         position = groups.add()
         for other, _ in near:
             groups.join(position, other)
-        index.insert(position, sketch)
+        index.add(sketch)
         kept.append(example)
-        shingles.append(grams)
     progress("looking for near-duplicates", len(examples), len(examples))
     return kept, [groups.find(position) for position in range(len(kept))]
 
@@ -202,16 +183,6 @@ def label_variants(examples: Iterable[Example]) -> list[list[str]]:
             folded = unicodedata.normalize("NFKC", label).casefold()
             spellings["".join(filter(str.isalnum, folded)) or folded].add(label)
     return sorted(sorted(names) for names in spellings.values() if len(names) > 1)
-
-
-def jaccard(one: frozenset[int], other: frozenset[int]) -> float:
-    """Size of the intersection over size of the union, in [0, 1]."""
-    shared = len(one & other)
-    return shared / (len(one) + len(other) - shared) if shared else 0.0
-
-
-def _shingles(text: str) -> frozenset[int]:
-    return frozenset(zlib.crc32(text[i : i + SHINGLE].encode()) for i in range(max(1, len(text) - SHINGLE + 1)))
 
 
 def _alike(kept: Example, example: Example, tolerance: float) -> bool:

@@ -23,11 +23,17 @@ MEGABATCH = 50
 
 @dataclass(frozen=True, slots=True)
 class EncodedExample:
-    """Token ids of one example, unpadded, and what is right of it: see `training.tasks.task.Truth`."""
+    """Token ids of one example, unpadded, and what is right of it: see `training.tasks.task.Truth`.
+
+    In distillation also what the teachers answer, probabilities float32 [labels]. Where `labelled` is False that is all
+    that is known, and `target` says nothing.
+    """
 
     input_ids: list[int]
     token_type_ids: list[int]
     target: Target
+    answer: NDArray[np.float32] | None = None
+    labelled: bool = True
 
 
 class EncodedDataset(TorchDataset[EncodedExample]):
@@ -73,7 +79,10 @@ def token_counter(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[str]], l
 
 
 def collator(pad_token_id: int) -> Callable[[list[EncodedExample]], dict[str, Tensor]]:
-    """Pads a batch on the right to its own longest row: int64 [batch, longest]; `labels` are the targets."""
+    """Pads a batch on the right to its own longest row: int64 [batch, longest]; `labels` are the targets.
+
+    Rows with teachers' answers make `answers` float32 [batch, labels] and `labelled` bool [batch], too.
+    """
 
     def collate(rows: list[EncodedExample]) -> dict[str, Tensor]:
         longest = max(len(row.input_ids) for row in rows)
@@ -86,7 +95,12 @@ def collator(pad_token_id: int) -> Callable[[list[EncodedExample]], dict[str, Te
             types[position, :length] = torch.tensor(row.token_type_ids)
             mask[position, :length] = 1
         labels = torch.from_numpy(np.stack([np.asarray(row.target) for row in rows]))
-        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types, "labels": labels}
+        batch = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types, "labels": labels}
+        answers = [row.answer for row in rows if row.answer is not None]
+        if answers:
+            batch["answers"] = torch.from_numpy(np.stack(answers))
+            batch["labelled"] = torch.tensor([row.labelled for row in rows])
+        return batch
 
     return collate
 

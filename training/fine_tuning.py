@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from training.data_parallel import Ranks
 from training.data_settings import DataSettings
 from training.data_summary import summarise, write_report
 from training.dataset import Dataset, Split
+from training.distillation.distiller import Distiller
+from training.distillation.trainer import DistillingTrainer, Lesson
 from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, chosen_max_length, collator, encode, token_counter
 from training.failures import InvalidSettings
@@ -63,18 +66,27 @@ def fine_tune(
 ) -> RunRecord:
     """Trains, evaluates and calibrates; writes everything into `run`. Resumes when an earlier attempt was cut off."""
     begun = time.monotonic()
+    distiller = None if settings.distillation is None else Distiller(settings, settings.distillation, run)
+    settings = settings if distiller is None else distiller.settings
     if ranks.first:
         discard_other_attempt(run, step_fingerprint)
     ranks.wait()
     set_seed(settings.seed)
-    source = find_encoder(settings.model)
+    source = find_encoder(settings.model) if distiller is None else distiller.source()
     prepared = _prepare(settings.data, source, run, console)
     dataset, task = prepared.dataset, task_of(settings.task)
+    if distiller is not None:
+        with ranks.first_before_others():  # they read what it wrote
+            distiller.ask(prepared, console)
     tokenization = make_tokenizer(source, dataset, settings, run.root / "tokenizer")
     if tokenization.added:
         console.print(f"vocabulary extended by {tokenization.added:,} characters that {settings.model} does not know")
     set_seed(settings.seed)
-    model = make_model(source, tokenization, dataset.labels, settings)
+    model = (
+        make_model(source, tokenization, dataset.labels, settings)
+        if distiller is None
+        else distiller.student(tokenization, dataset.labels)
+    )
     max_length = fitting_length(settings, dataset, tokenization, position_limit(model.config))
     encoded = Encoded(
         *(
@@ -82,7 +94,13 @@ def fine_tune(
             for rows in (dataset.train, dataset.validation, dataset.test)
         )
     )
-    config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console, ranks=ranks)
+    lesson = None
+    if distiller is not None:
+        encoded = replace(encoded, train=distiller.training_rows(encoded.train, tokenization, max_length))
+        lesson = distiller.lesson()
+    config, effort = train(
+        settings, task, dataset, encoded, model, tokenization, run, console, ranks=ranks, lesson=lesson
+    )
     logits = {
         Split.VALIDATION: predict_logits(model, encoded.validation, _pad(tokenization)),
         Split.TEST: predict_logits(model, encoded.test, _pad(tokenization)),
@@ -108,6 +126,7 @@ def fine_tune(
         step_fingerprint=step_fingerprint,
         config={**settings.model_dump(), **config},
         effort=effort,
+        distillation=None if distiller is None else distiller.record(dataset, judgement),
         versions={name: version(name) for name in LIBRARIES},
         seconds=time.monotonic() - begun,
         create_time=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -159,10 +178,12 @@ def train(
     console: Console,
     after_epoch: AfterEpoch = go_on,
     ranks: Ranks = ALONE,
+    lesson: Lesson | None = None,
 ) -> tuple[dict[str, object], Effort]:
     """Trains in place and leaves the best epoch's weights in `model`; returns the settings that the data decided, too.
 
-    The test split is not looked at. `after_epoch` can stop the training early.
+    The test split is not looked at. `after_epoch` can stop the training early. With a `lesson` the training rows have teachers'
+    answers, and those without a label follow the others.
     """
     epochs, rate = epochs_and_rate(settings, model.config.hidden_size, dataset)
     if settings.gradient_checkpointing:
@@ -180,14 +201,15 @@ def train(
 
     best = BestEpoch(run.trainer, score, settings.early_stopping_patience, after_epoch, ranks)
     with listener(console) as progress:
-        trainer = ClassifierTrainer(
+        kind = ClassifierTrainer if lesson is None else partial(DistillingTrainer, lesson=lesson)
+        trainer = kind(
             model=model,
             args=training_arguments(settings, run.trainer, epochs, rate, precision, ranks),
             train_dataset=encoded.train,
             data_collator=collator(_pad(tokenization)),
             callbacks=[best, CheckpointClock(settings.checkpoint_every_s, ranks), ProgressListener(progress, best)],
             loss=task.loss(settings, dataset),
-            drawn=drawn_rows(settings, dataset),
+            drawn=drawn_rows(settings, dataset, len(encoded.train) - len(dataset.train)),
             batches=query_batches(settings, encoded.train, ranks),
             settings=settings,
         )
@@ -245,7 +267,8 @@ def _discard_training_state(run: RunDirectory) -> None:
     """Optimizer states are large and a complete run needs them no more; TensorBoard's events stay."""
     for path in run.trainer.glob("checkpoint-*"):
         shutil.rmtree(path)
-    (run.trainer / "best.safetensors").unlink(missing_ok=True)
+    for path in (run.trainer / "best.safetensors", *run.trainer.glob("teacher-*.safetensors")):
+        path.unlink(missing_ok=True)
     shutil.rmtree(run.root / "tokenizer", ignore_errors=True)
 
 

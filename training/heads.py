@@ -121,8 +121,16 @@ def load_encoder(location: str) -> PreTrainedModel:
     if is_causal(config):
         # nothing is generated: keys and values of earlier tokens need not be kept
         config.use_cache = False
-    options = {"add_pooling_layer": False} if config.model_type in {"bert", "roberta", "xlm-roberta"} else {}
-    return AutoModel.from_pretrained(location, config=config, dtype=torch.float32, **options)
+    return AutoModel.from_pretrained(location, config=config, dtype=torch.float32, **_without_pooling_layer(config))
+
+
+def blank_encoder(config: PretrainedConfig) -> PreTrainedModel:
+    """A bare encoder of that configuration with random weights, float32."""
+    return AutoModel.from_config(config, dtype=torch.float32, **_without_pooling_layer(config))
+
+
+def _without_pooling_layer(config: PretrainedConfig) -> dict[str, bool]:
+    return {"add_pooling_layer": False} if config.model_type in {"bert", "roberta", "xlm-roberta"} else {}
 
 
 def is_causal(config: PretrainedConfig) -> bool:

@@ -6,17 +6,20 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from training.data_settings import DataSettings
+from training.distillation.settings import DistillationSettings
 from training.encoders import PACKAGED
 from training.fingerprint import combined, files_fingerprint, source_fingerprint
+from training.run import RunDirectory
 from training.settings import FineTuneSettings
 
 
 def step_fingerprint(settings: FineTuneSettings) -> str:
-    """SHA-256 over the data files, the settings, a local encoder's files and the code of `training` but for that of the
-    evaluation report, which changes no model."""
+    """SHA-256 over the data files, the settings, a local encoder's files, what teaches, and the code of `training` but for that
+    of the evaluation report, which changes no model."""
     return combined(
         rows_fingerprint(settings.data),
         encoder_fingerprint(settings.model),
+        *([] if settings.distillation is None else [lesson_fingerprint(settings.distillation)]),
         settings_as_text(settings),
         code_fingerprint((".py", ".html", ".css"), without=("report",)),
     )
@@ -32,11 +35,23 @@ def encoder_fingerprint(model: str) -> str:
     return files_fingerprint([Path(model)]) if model != PACKAGED and Path(model).is_dir() else model
 
 
+def lesson_fingerprint(distillation: DistillationSettings) -> str:
+    """SHA-256 over the records and checkpoints of the teachers, and over the texts without labels."""
+    runs = [RunDirectory(Path(teacher)) for teacher in distillation.teachers]
+    files = [path for run in runs for path in (run.record_path, run.checkpoint)]
+    return files_fingerprint([*files, *map(Path, distillation.unlabelled)])
+
+
 def settings_as_text(settings: FineTuneSettings) -> str:
     """The settings that make the model, as JSON without paths, which may be written in different ways; what counts is what
     they hold."""
     return settings.model_dump_json(
-        exclude={"data": {"path", "validation_path", "test_path"}, "model": True, "report": True}
+        exclude={
+            "data": {"path", "validation_path", "test_path"},
+            "distillation": {"teachers", "unlabelled"},
+            "model": True,
+            "report": True,
+        }
     )
 
 

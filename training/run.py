@@ -3,6 +3,7 @@
 runs/<name>/
   data/{train,validation,test}.jsonl    one {"text", "text_pair"?, "label", "labels"?, "value"?, ...} a line: the rows as
                                         trained on
+  data/unlabelled.jsonl                 after distillation: texts that only teachers answered
   data/report.{json,html}               the data report of `inspect`
   checkpoint/                           encoder and head (safetensors), config, tokenizer.json
   evaluation/                           metrics.json, plots (which ones, the task says), predictions.jsonl
@@ -22,6 +23,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from training.dataset import Example, Split, TaskName
 from training.numbers import Scale
+
+Part = Split | Literal["unlabelled"]
 
 HEADLINES: dict[str, dict[str, str]] = {
     "single_label_classification": {
@@ -86,6 +89,38 @@ class Effort(BaseModel):
     """Validation included; of the epochs since the run was last resumed."""
 
 
+class TeacherRecord(BaseModel):
+    """A run that a student was distilled from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    fingerprint: str
+    """SHA-256 over the files of its checkpoint."""
+    layers: int
+    """Of its encoder."""
+    metrics: dict[str, float]
+    """On the student's test rows; metrics as in the run's own."""
+
+
+class DistillationRecord(BaseModel):
+    """What a student learned from, and how much of it stayed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    teachers: list[TeacherRecord]
+    together: dict[str, float]
+    """Metrics of the teachers' averaged answers on the student's test rows; of one teacher its own."""
+    layers: list[int] | None
+    """Of the first teacher, numbered from 1, that the student was made of; None where it was not made of a teacher."""
+    unlabelled: int
+    """Texts without labels that it learned from, too."""
+    left_out: dict[str, int]
+    """Why such texts were left out -> how many."""
+    kept: float
+    """The student's score over the teachers' together, by the metric that the task is judged by; above 1 when it is better."""
+
+
 class RunRecord(BaseModel):
     """Everything that export and serving need to know about a finished run."""
 
@@ -119,6 +154,8 @@ class RunRecord(BaseModel):
     """The settings, with what the data decided in place of None."""
     effort: Effort | None = None
     """None in records of before it was kept."""
+    distillation: DistillationRecord | None = None
+    """None without teachers."""
     versions: dict[str, str]
     seconds: float
     create_time: str
@@ -160,7 +197,7 @@ class RunDirectory:
             os.fsync(file.fileno())
         aside.replace(self.record_path)
 
-    def write_split(self, split: Split, examples: list[Example]) -> None:
+    def write_split(self, split: Part, examples: list[Example]) -> None:
         """Keeps the rows of one split as they were trained on."""
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data / f"{split}.jsonl").open("w", encoding="utf-8") as file:
@@ -176,16 +213,19 @@ class RunDirectory:
                     row["extra"] = example.extra
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
-    def examples(self, split: Split) -> Iterator[Example]:
-        """The rows of one split, in order."""
-        with (self.data / f"{split}.jsonl").open(encoding="utf-8") as file:
+    def examples(self, split: Part) -> Iterator[Example]:
+        """The rows of one split, in order. Of those without labels there may be none."""
+        path = self.data / f"{split}.jsonl"
+        if split == "unlabelled" and not path.is_file():
+            return
+        with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
                 row = json.loads(line)
                 yield Example(
                     row["text"],
                     row["label"],
                     row.get("text_pair"),
-                    split,
+                    Split.TRAIN if split == "unlabelled" else split,
                     str(self.data),
                     number,
                     row.get("extra", {}),

@@ -14,8 +14,10 @@ from training.settings import Sampling
 class EpochRows:
     """Draws the rows of an epoch: a function of seed and epoch alone, so that a resumed run draws what the killed one did."""
 
-    def __init__(self, classes: Sequence[str], sampling: Sampling, seed: int) -> None:
+    def __init__(self, classes: Sequence[str], sampling: Sampling, seed: int, unlabelled: int = 0) -> None:
+        """`unlabelled` rows follow those of `classes`; each of them is seen once, whatever the sampling."""
         self._seed = seed
+        self._unlabelled = range(len(classes), len(classes) + unlabelled)
         self._members: dict[str, list[int]] = defaultdict(list)
         for row, name in enumerate(classes):
             self._members[name].append(row)
@@ -23,12 +25,12 @@ class EpochRows:
 
     def __len__(self) -> int:
         """Rows of an epoch."""
-        return sum(self._quota.values())
+        return sum(self._quota.values()) + len(self._unlabelled)
 
     def rows(self, epoch: int) -> list[int]:
         """Positions of the rows, ascending; every row of a class as often as the others of it, or once more."""
         generator = torch.Generator().manual_seed(self._seed * 99_991 + epoch)
-        drawn: list[int] = []
+        drawn = list(self._unlabelled)
         for name in sorted(self._members):
             members, quota = self._members[name], self._quota[name]
             whole, rest = divmod(quota, len(members))

@@ -58,9 +58,9 @@ def epochs_and_rate(settings: FineTuneSettings, width: int, dataset: Dataset) ->
     return epochs, settings.learning_rate or RATES[settings.method] * chosen_rate(width, rows, classes)
 
 
-def drawn_rows(settings: FineTuneSettings, dataset: Dataset) -> EpochRows:
-    """Which training rows an epoch holds, and how often."""
-    return EpochRows([example.label for example in dataset.train], settings.sampling, settings.seed)
+def drawn_rows(settings: FineTuneSettings, dataset: Dataset, unlabelled: int = 0) -> EpochRows:
+    """Which training rows an epoch holds, and how often; `unlabelled` rows follow those of the data set."""
+    return EpochRows([example.label for example in dataset.train], settings.sampling, settings.seed, unlabelled)
 
 
 def class_weights(

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from training.data_settings import DataSettings
 from training.dataset import TaskName
+from training.distillation.settings import DistillationSettings
 from training.failures import InvalidSettings
 from training.report.settings import ReportSettings
 
@@ -37,7 +38,8 @@ RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 SEPARATOR = "|"
 """Between the labels of a text, unless another separator is given."""
 
-GROUPS = ("data", "report")
+GROUPS = ("data", "distillation", "report")
+"""Settings that are groups of their own."""
 
 
 def usual_loss(task: TaskName) -> Loss:
@@ -100,6 +102,8 @@ class FineTuneSettings(BaseModel):
     checkpoint_every_s: float = Field(default=60.0, gt=0)
     """A killed run loses at most about this many seconds of work."""
     seed: int = Field(default=13, ge=0)
+    distillation: DistillationSettings | None = None
+    """Finished runs that teach this one; None: it learns from labels alone."""
     report: ReportSettings = ReportSettings()
     """Of the evaluation report. Other ones are no reason to train again."""
 
@@ -125,25 +129,30 @@ def load_settings(
     file: Path | None,
     flags: dict[str, Any],
     data_flags: dict[str, Any],
-    report_flags: Mapping[str, Any] = MappingProxyType({}),
+    groups: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> FineTuneSettings:
-    """Settings from an optional YAML or JSON file, overridden by flags that are not None, in their groups.
+    """Settings from an optional YAML or JSON file, overridden by flags that are not None; `groups` are those of GROUPS but data.
 
     Raises InvalidSettings that names each wrong field.
     """
     values: dict[str, Any] = _read(file) if file is not None else {}
-    data = {**values.pop("data", {}), **_given(data_flags)}
+    flags_of = {**groups, "data": data_flags}
+    found = {name: {**(values.pop(name, None) or {}), **_given(flags_of.get(name, {}))} for name in GROUPS}
+    data, distillation = found["data"], found["distillation"]
     task = {**values, **_given(flags)}.get("task")
     if task == "multi_label_classification":
         data.setdefault("label_separator", SEPARATOR)
     if task in LABEL_KINDS:
         data.setdefault("label_kind", LABEL_KINDS[task])
+    if distillation and not distillation.get("teachers"):
+        raise InvalidSettings(
+            f"{', '.join(distillation)}: no teacher; give the folder of a finished run with --teacher RUN"
+        )
     if "path" not in data:
         raise InvalidSettings("no data: give --data FILE, or data.path in the configuration file")
-    if report_flags:
-        values["report"] = {**values.get("report", {}), **report_flags}
+    present = {name: group for name, group in found.items() if group}
     try:
-        return FineTuneSettings.model_validate({**values, **_given(flags), "data": data})
+        return FineTuneSettings.model_validate({**values, **_given(flags), **present})
     except ValidationError as error:
         raise InvalidSettings(explain(error)) from None
 
@@ -165,7 +174,7 @@ def explain(error: ValidationError) -> str:
     return "; ".join(lines)
 
 
-def _given(flags: dict[str, Any]) -> dict[str, Any]:
+def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in flags.items() if value is not None}
 
 
@@ -177,8 +186,8 @@ def _read(file: Path) -> dict[str, Any]:
         values = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise InvalidSettings(f"configuration {file}: {error}") from None
-    if not isinstance(values, dict) or not all(isinstance(values.get(group, {}), dict) for group in GROUPS):
+    if not isinstance(values, dict) or not all(isinstance(values.get(group) or {}, dict) for group in GROUPS):
         raise InvalidSettings(
-            f"configuration {file}: expected fields such as `epochs: 3`, with {' and '.join(GROUPS)} as groups of fields"
+            f"configuration {file}: expected fields such as `epochs: 3`, with {', '.join(GROUPS)} as groups of fields"
         )
     return values

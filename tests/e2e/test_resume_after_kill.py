@@ -79,7 +79,24 @@ def test_so_does_one_whose_batches_hold_whole_queries(inputs: tuple[Path, Path],
     ends_alike(questions, inputs[1], tmp_path, 72, *ranking)
 
 
-def ends_alike(data: Path, encoder: Path, folder: Path, steps_per_epoch: int, *more: str) -> None:
+def test_so_does_a_student_and_its_teacher_is_not_asked_again(inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    finish([*command(*inputs, tmp_path / "teachers", "60"), "--epochs", "2"])
+    texts = "\n".join(f"good news of {number} in and {number * number}" for number in range(80))
+    (tmp_path / "texts.csv").write_text(f"text\n{texts}\n", encoding="utf-8")
+    lesson = [
+        "--teacher",
+        str(tmp_path / "teachers" / "toy"),
+        "--layers",
+        "1",
+        "--unlabelled",
+        str(tmp_path / "texts.csv"),
+    ]
+    output = ends_alike(*inputs, tmp_path, 100, *lesson, "--epochs", "4")
+    assert "asking toy" not in output
+
+
+def ends_alike(data: Path, encoder: Path, folder: Path, steps_per_epoch: int, *more: str) -> str:
+    """What the resumed run printed."""
     whole, cut = folder / "whole", folder / "cut"
     finish([*command(data, encoder, whole, "0.5"), *more])
     arguments = [*command(data, encoder, cut, "0.5"), *more]
@@ -98,6 +115,7 @@ def ends_alike(data: Path, encoder: Path, folder: Path, steps_per_epoch: int, *m
         expected, actual = (load_file(folder / "toy" / "checkpoint" / name) for folder in (whole, cut))
         assert expected.keys() == actual.keys()
         assert all(bool((expected[key] == actual[key]).all()) for key in expected), name
+    return output
 
 
 def test_a_finished_run_is_reused_until_something_changes(inputs: tuple[Path, Path], tmp_path: Path) -> None:

@@ -97,7 +97,9 @@ def write_several(path: Path) -> Path:
 def trained(folder: Path, data: Path, **flags: object) -> tuple[RunDirectory, RunRecord]:
     model = flags.pop("model", None) or str(write_tiny_encoder(folder / "encoder"))
     values = {"name": "run", "model": model, "epochs": 8, "learning_rate": 3e-3, "batch_size": 16, **flags}
-    settings = load_settings(None, values, {"path": str(data)}, {"robustness_rows": 20, "explained_rows": 4})
+    settings = load_settings(
+        None, values, {"path": str(data)}, {"report": {"robustness_rows": 20, "explained_rows": 4}}
+    )
     run = RunDirectory(folder / "runs" / "run")
     return run, fine_tune(settings, run, step_fingerprint(settings), QUIET)
 

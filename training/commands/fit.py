@@ -11,10 +11,11 @@ import typer
 from rich.table import Table
 
 from training.commands.data_options import DATA, LabelColumns, Threads
+from training.commands.distillation_options import DistillationOptions
 from training.commands.option_groups import given, with_option_groups
 from training.commands.report import ReportOptions
 from training.report.settings import ReportSettings
-from training.run import HEADLINES, PLAIN, RunDirectory, RunRecord, as_shown
+from training.run import HEADLINES, PLAIN, DistillationRecord, RunDirectory, RunRecord, as_shown, headline
 from training.terminal import console, failures_shown, quiet_libraries
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def fit(
     threads: Threads = None,
     *,
     options: FitOptions,
+    distillation: DistillationOptions,
     columns: LabelColumns,
     reporting: ReportOptions,
 ) -> None:
@@ -89,7 +91,9 @@ def fit(
     from training.settings import load_settings
 
     with failures_shown():
-        settings = load_settings(config, given(options), columns.settings(data, seed=options.seed), given(reporting))
+        rows = columns.settings(data, seed=options.seed)
+        groups = {"distillation": given(distillation), "report": given(reporting)}
+        settings = load_settings(config, given(options), rows, groups)
         run = RunDirectory(out / settings.name)
         fingerprint = step_fingerprint(settings)
         record = run.record()
@@ -142,10 +146,28 @@ def _show(record: RunRecord, run: RunDirectory) -> None:
     for split, scores in record.metrics.items():
         known = record.intervals if split == "test" else {}
         table.add_row(split, *(_shown(name, scores[name], known.get(name)) for name in headlines))
+    if record.distillation is not None:
+        for title, scores in _teachers(record.distillation):
+            table.add_row(title, *(_shown(name, scores[name], None) for name in headlines))
     console.print(table)
+    if record.distillation is not None:
+        console.print(_kept(record.distillation, headline(record.task)[1]), highlight=False)
     console.print(f"[bold]run[/] {run.root} ({record.seconds:.0f} s)  [bold]plots[/] {run.evaluation}", highlight=False)
     console.print(f"[bold]evaluation report[/] {run.evaluation / 'report.html'}", highlight=False)
     console.print(f"[bold]data report[/] {run.data / 'report.html'}", highlight=False)
+
+
+def _teachers(distillation: DistillationRecord) -> list[tuple[str, dict[str, float]]]:
+    """Rows of the table: the teachers on the student's test rows."""
+    rows = [(f"test, teacher {teacher.name}", teacher.metrics) for teacher in distillation.teachers]
+    return rows if len(rows) == 1 else [*rows, ("test, teachers together", distillation.together)]
+
+
+def _kept(distillation: DistillationRecord, metric: str) -> str:
+    first, *more = distillation.teachers
+    whose = f"of the {metric} of {len(more) + 1} teachers together" if more else f"of its teacher's {metric}"
+    made = "" if distillation.layers is None else f", with {len(distillation.layers)} of {first.layers} layers"
+    return f"[bold]the student has[/] {100 * distillation.kept:.1f} % {whose}{made}"
 
 
 def _shown(metric: str, value: float, interval: tuple[float, float] | None) -> str:

@@ -62,6 +62,8 @@ def search(
         settings = load_settings(config, given(options), columns.settings(data, seed=options.seed))
         if settings.task != "single_label_classification":
             raise InvalidSettings(f"a search compares accuracies, which {settings.task} has none of; use fit")
+        if settings.distillation is not None:
+            raise InvalidSettings("distillation: a search trains on labels alone; use fit, with what the search found")
         require("optuna", "the search", "search")
         from training.fine_tuning import use_threads
         from training.search.worker import SearchPlan

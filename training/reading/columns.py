@@ -67,21 +67,43 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
     for asked in (settings.text, settings.text_pair, settings.label, settings.split):
         if asked is not None and asked not in table.columns:
             raise UnreadableData(f"{table.source} has no column {asked!r}; it has {_listed(table)}")
-    by_name = {name.casefold(): name for name in table.columns}
+    by_name = _by_name(table)
     split = settings.split or _first(by_name, SPLIT_NAMES)
     if settings.label_kind == "relevance":
         return _of_pairs(table, by_name, settings, split)
     numbers = settings.label_kind == "number"
     label = settings.label or _first(by_name, NUMBER_NAMES if numbers else LABEL_NAMES)
-    text, pair = settings.text, settings.text_pair
+    text, pair = _texts(table, settings.text, settings.text_pair, label, split)
+    free = [name for name in table.columns if name not in {text, pair, label, split}]
+    by_shape = _number_by_shape if numbers else _label_by_shape
+    return Columns(text, label or by_shape(table, free), pair, split)
+
+
+def find_texts(table: Table, settings: DataSettings) -> tuple[str, str | None]:
+    """The column of the text, and of the second text of a pair, in a table that needs no label.
+
+    Raises UnreadableData that lists the columns when one is missing or cannot be told.
+    """
+    for asked in (settings.text, settings.text_pair):
+        if asked is not None and asked not in table.columns:
+            raise UnreadableData(f"{table.source} has no column {asked!r}; it has {_listed(table)}")
+    by_name = _by_name(table)
+    label = settings.label if settings.label in table.columns else _first(by_name, LABEL_NAMES)
+    return _texts(table, settings.text, settings.text_pair, label, _first(by_name, SPLIT_NAMES))
+
+
+def _texts(
+    table: Table, text: str | None, pair: str | None, label: str | None, split: str | None
+) -> tuple[str, str | None]:
     if text is None:
-        text, paired = _text_by_name(by_name, label)
+        text, paired = _text_by_name(_by_name(table), label)
         pair = pair or paired
     free = [name for name in table.columns if name not in {text, pair, label, split}]
-    text = text or _text_by_shape(table, free)
-    by_shape = _number_by_shape if numbers else _label_by_shape
-    label = label or by_shape(table, [name for name in free if name != text])
-    return Columns(text, label, pair, split)
+    return text or _text_by_shape(table, free), pair
+
+
+def _by_name(table: Table) -> dict[str, str]:
+    return {name.casefold(): name for name in table.columns}
 
 
 def _of_pairs(table: Table, by_name: dict[str, str], settings: DataSettings, split: str | None) -> Columns:

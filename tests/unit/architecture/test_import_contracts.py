@@ -28,6 +28,7 @@ PLANTED = [
     ("optimum-in-one-place", "export/quantization.py", "import optimum.onnxruntime"),
     ("cleanlab-in-one-place", "training/audit/folds.py", "import cleanlab.filter"),
     ("audit-layers", "training/audit/findings.py", "import training.audit.sheet"),
+    ("distillation-layers", "training/distillation/layers.py", "import training.distillation.teachers"),
     ("optuna-in-one-place", "training/fine_tuning.py", "import optuna"),
     ("optuna-in-one-place", "training/run.py", "import sqlalchemy"),
     ("search-layers", "training/search/storage.py", "import training.search.study"),

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from training.dataset import Example, Split
-from training.duplicates import DuplicateReport, Groups, drop_exact, drop_near, jaccard, label_variants, leaks
+from training.duplicates import DuplicateReport, Groups, drop_exact, drop_near, label_variants, leaks
+from training.look_alikes import jaccard
 from training.preparation import silent
 
 

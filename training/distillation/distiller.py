@@ -1,0 +1,151 @@
+"""Distillation as a whole: what fine-tuning asks of it at each of its steps."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from training.dataset import Dataset, Split
+from training.distillation.imitation import Logits, imitation_of
+from training.distillation.layers import chosen_layers, shortened
+from training.distillation.settings import DistillationSettings
+from training.distillation.teachers import find_teachers, require_fit
+from training.distillation.trainer import Lesson
+from training.distillation.unlabelled import Unlabelled, read_unlabelled
+from training.encoders import EncoderSource, find_encoder
+from training.encoding import EncodedDataset, encode
+from training.failures import InvalidSettings
+from training.heads import HeadSettings, SequenceClassifier
+from training.model_making import Tokenization, make_model
+from training.preparation import Prepared
+from training.progress import listener
+from training.run import DistillationRecord, RunDirectory, TeacherRecord, headline
+from training.settings import FineTuneSettings
+from training.tasks import Judgement, task_of
+
+
+class Distiller:
+    """Knows the teachers of one student. The methods are called in the order in which they stand here."""
+
+    def __init__(self, settings: FineTuneSettings, how: DistillationSettings, run: RunDirectory) -> None:
+        """Opens the teachers. Raises InvalidSettings where they do not go with the settings or with each other."""
+        self._how = how
+        self._run = run
+        self._task = task_of(settings.task)
+        self._imitation = imitation_of(settings.task)
+        self._teachers = find_teachers(how, settings.task, run)
+        first = self._teachers[0]
+        self._layers = [] if how.layers is None else chosen_layers(how.layers, first.layers)
+        self.settings = self._of_teacher(settings) if self._layers else settings
+        """Those of the student: one that is made of a teacher's layers has its encoder, pooling and vocabulary."""
+        self._unlabelled = Unlabelled()
+        self._logits: list[dict[str, Logits]] = []
+
+    def source(self) -> EncoderSource:
+        """Where the student's encoder and tokenizer come from."""
+        if not self._layers:
+            return find_encoder(self.settings.model)
+        first = self._teachers[0]
+        return EncoderSource(self.settings.model, str(first.run.checkpoint), first.record.pooling)
+
+    def ask(self, prepared: Prepared, console: Console) -> None:
+        """Checks the teachers against the data, reads texts without labels, and has every text answered by every teacher.
+
+        Raises UnusableData for a teacher of other labels or one that knows rows of validation or test, and UnreadableData.
+        """
+        for teacher in self._teachers:
+            require_fit(teacher, prepared)
+        with listener(console) as progress:
+            if self._how.unlabelled:
+                self._unlabelled = read_unlabelled(self._how.unlabelled, self.settings.data, prepared, progress)
+                self._run.write_split("unlabelled", self._unlabelled.examples)
+                self._tell(console)
+            dataset = prepared.dataset
+            parts = {
+                "train": [*dataset.train, *self._unlabelled.examples],
+                Split.VALIDATION.value: dataset.validation,
+                Split.TEST.value: dataset.test,
+            }
+            for number, teacher in enumerate(self._teachers, start=1):
+                kept = self._run.trainer / f"teacher-{number}.safetensors"
+                self._logits.append(teacher.answers(parts, kept, progress))
+
+    def student(self, tokenization: Tokenization, labels: list[str]) -> SequenceClassifier:
+        """Layers of the first teacher with a copy of its head, or the encoder of `model` with a new one."""
+        if not self._layers:
+            return make_model(self.source(), tokenization, labels, self.settings)
+        teacher = SequenceClassifier.load(self._teachers[0].run.checkpoint)
+        head = HeadSettings(labels=labels, pooling=teacher.settings.pooling, dropout=self.settings.dropout)
+        student = SequenceClassifier(shortened(teacher.encoder, self._layers), head)
+        student.classifier.load_state_dict(teacher.classifier.state_dict())
+        return student
+
+    def training_rows(self, labelled: EncodedDataset, tokenization: Tokenization, max_length: int) -> EncodedDataset:
+        """The labelled rows, then those without a label, each with the teachers' mean answer."""
+        rows = list(labelled.rows)
+        if texts := self._unlabelled.examples:
+            nothing = np.zeros_like(rows[0].target)
+            encoded = encode(texts, tokenization.tokenizer, [nothing] * len(texts), max_length)
+            rows += [replace(row, labelled=False) for row in encoded.rows]
+        answers = self._imitation.answers([each["train"] for each in self._logits], self._how.temperature)
+        return EncodedDataset([replace(row, answer=answer) for row, answer in zip(rows, answers, strict=True)])
+
+    def lesson(self) -> Lesson:
+        """What the training loop needs."""
+        teacher = self._teachers[0].model() if self._how.weight_of_hidden else None
+        return Lesson(self._how, self._imitation, teacher, self._layers)
+
+    def record(self, dataset: Dataset, judgement: Judgement) -> DistillationRecord:
+        """The teachers' scores on the student's rows beside the student's own."""
+        scores = [self._scores(each, dataset) for each in self._logits]
+        together = scores[0] if len(scores) == 1 else self._scores(self._together(), dataset)
+        metric = headline(self.settings.task)[0]
+        return DistillationRecord(
+            teachers=[
+                TeacherRecord(
+                    name=teacher.record.name, fingerprint=teacher.fingerprint, layers=teacher.layers, metrics=metrics
+                )
+                for teacher, metrics in zip(self._teachers, scores, strict=True)
+            ],
+            together=together,
+            layers=self._layers or None,
+            unlabelled=len(self._unlabelled.examples),
+            left_out=self._unlabelled.left_out,
+            kept=judgement.metrics["test"][metric] / max(together[metric], 1e-12),
+        )
+
+    def _of_teacher(self, settings: FineTuneSettings) -> FineTuneSettings:
+        record = self._teachers[0].record
+        if "model" in settings.model_fields_set and settings.model != record.encoder:
+            raise InvalidSettings(
+                f"layers: the student is made of the teacher {record.name}, whose encoder is {record.encoder}, not "
+                f"{settings.model}; leave out --layers or --model"
+            )
+        if settings.pooling not in {None, record.pooling}:
+            raise InvalidSettings(
+                f"pooling: the teacher {record.name} has {record.pooling}, and so has a student made of its layers"
+            )
+        inherited = {"model": record.encoder, "pooling": record.pooling, "extend_vocabulary": "off"}
+        return settings.model_copy(update=inherited)
+
+    def _together(self) -> dict[str, Logits]:
+        splits = (Split.VALIDATION.value, Split.TEST.value)
+        return {
+            split: self._imitation.together(self._imitation.answers([each[split] for each in self._logits], 1.0))
+            for split in splits
+        }
+
+    def _scores(self, logits: Mapping[str, Logits], dataset: Dataset) -> dict[str, float]:
+        """As the student's own: temperature and thresholds from the validation rows, metrics of the test rows."""
+        judged = {split: logits[split.value] for split in (Split.VALIDATION, Split.TEST)}
+        with tempfile.TemporaryDirectory(prefix="bertline-teacher-") as folder:
+            return self._task.judge(judged, dataset, Path(folder)).metrics["test"]
+
+    def _tell(self, console: Console) -> None:
+        left_out = ", ".join(f"{count:,} {reason}" for reason, count in self._unlabelled.left_out.items())
+        console.print(f"{len(self._unlabelled.examples):,} texts without labels; left out: {left_out}")

@@ -1,0 +1,163 @@
+"""The teachers: finished runs, checked before anything is spent, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from transformers import AutoConfig
+
+from training.atomic_files import replace_file
+from training.dataset import Dataset, Example, Split, TaskName
+from training.distillation.imitation import Logits
+from training.distillation.layers import layers_of
+from training.distillation.settings import DistillationSettings
+from training.duplicates import Progress, identity
+from training.encoding import encode
+from training.failures import InvalidSettings, UnusableData
+from training.fingerprint import combined, files_fingerprint
+from training.heads import SequenceClassifier
+from training.model_making import load_tokenizer
+from training.preparation import Prepared
+from training.run import Part, RunDirectory, RunRecord
+from training.splitting import fingerprint
+from training.trainer import predict_logits
+
+AT_ONCE = 2_048
+"""Texts between two signs of progress."""
+CHECKPOINT = ("config.json", "model.safetensors", "head.json", "head.safetensors", "tokenizer.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A finished run."""
+
+    run: RunDirectory
+    record: RunRecord
+    fingerprint: str
+    """SHA-256 over the files of the checkpoint."""
+    layers: int
+
+    def model(self) -> SequenceClassifier:
+        """In evaluation mode, on the GPU if there is one."""
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return SequenceClassifier.load(self.run.checkpoint).to(device)
+
+    def answers(self, parts: Mapping[str, Sequence[Example]], kept: Path, progress: Progress) -> dict[str, Logits]:
+        """Logits float32 [rows, labels] of each part of the rows; read from the file `kept` if it holds those of these texts."""
+        mark = combined(self.fingerprint, *(fingerprint(list(rows)) for rows in parts.values()))
+        stored = _stored(kept, mark)
+        if stored is None:
+            stored = self._asked(parts, progress)
+            found = stored
+            replace_file(kept, lambda aside: save_file(found, aside, {"fingerprint": mark}))
+        return stored
+
+    def _asked(self, parts: Mapping[str, Sequence[Example]], progress: Progress) -> dict[str, Logits]:
+        model, tokenizer = self.model(), load_tokenizer(str(self.run.checkpoint))
+        rows = [row for part in parts.values() for row in part]
+        answers: list[Logits] = []
+        for start in range(0, len(rows), AT_ONCE):
+            progress(f"asking {self.record.name}", start, len(rows))
+            some = rows[start : start + AT_ONCE]
+            encoded = encode(some, tokenizer, [0] * len(some), self.record.max_length)
+            answers.append(predict_logits(model, encoded, int(tokenizer.pad_token_id or 0)))
+        progress(f"asking {self.record.name}", len(rows), len(rows))
+        ends = np.cumsum([len(part) for part in parts.values()])[:-1]
+        return dict(zip(parts, np.split(np.concatenate(answers), ends), strict=True))
+
+
+def find_teachers(settings: DistillationSettings, task: TaskName, student: RunDirectory) -> list[Teacher]:
+    """Opens the runs. Raises InvalidSettings where one is not a finished run of the task, or has too few layers."""
+    teachers = [_teacher(Path(folder), task, student) for folder in settings.teachers]
+    first = teachers[0]
+    if settings.layers is not None and settings.layers > first.layers:
+        raise InvalidSettings(
+            f"layers: the teacher {first.record.name} has {first.layers}, a student cannot be made of {settings.layers} of them"
+        )
+    return teachers
+
+
+def require_fit(teacher: Teacher, prepared: Prepared) -> None:
+    """Raises UnusableData where the teacher has other labels, or has learned from rows that the student is judged by."""
+    record, dataset = teacher.record, prepared.dataset
+    if record.labels != dataset.labels:
+        raise UnusableData(
+            f"teacher {record.name} has other labels than the data: {_difference(record.labels, dataset.labels)}"
+        )
+    if record.pair != prepared.pair:
+        raise UnusableData(
+            f"teacher {record.name} reads {'pairs of texts' if record.pair else 'single texts'}, the data has "
+            f"{'pairs' if prepared.pair else 'single ones'}"
+        )
+    if seen := _seen(teacher, dataset):
+        raise UnusableData(
+            f"teacher {record.name} was trained on {seen:,} of the texts that the student would be judged by: its scores would "
+            "be too good. Use the data, the splits and the data seed of the teacher's run"
+        )
+
+
+def _teacher(folder: Path, task: TaskName, student: RunDirectory) -> Teacher:
+    run = RunDirectory(folder)
+    if not folder.is_dir():
+        raise InvalidSettings(f"teacher {folder} does not exist; give the folder of a finished run, such as runs/NAME")
+    if folder.resolve() == student.root.resolve():
+        raise InvalidSettings(
+            f"teacher {folder} is the run that the student would overwrite; give the student another --name"
+        )
+    if not run.record_path.is_file():
+        raise InvalidSettings(
+            f"teacher {folder} is not a finished run (it has no run.json); let its training end first"
+        )
+    record = run.record()
+    if record is None:
+        raise InvalidSettings(
+            f"teacher {folder}: run.json cannot be read by this version of the program; train it again"
+        )
+    if missing := [name for name in CHECKPOINT if not (run.checkpoint / name).is_file()]:
+        raise InvalidSettings(f"teacher {folder}: the checkpoint lacks {', '.join(missing)}; train it again")
+    if record.task != task:
+        raise InvalidSettings(
+            f"teacher {folder} learned {record.task}, the student is to learn {task}; choose one --task"
+        )
+    layers = layers_of(AutoConfig.from_pretrained(run.checkpoint))
+    return Teacher(run, record, files_fingerprint([run.checkpoint]), layers)
+
+
+def _seen(teacher: Teacher, dataset: Dataset) -> int:
+    """Rows of validation and test among those that the teacher learned from. Equal data in equal splits needs no look."""
+    if teacher.record.data_fingerprint == dataset.fingerprint:
+        return 0
+    if not (teacher.run.data / "train.jsonl").is_file():
+        raise UnusableData(
+            f"teacher {teacher.record.name} learned from other data, and its folder does not say from which (data/train.jsonl is "
+            "gone): the texts that the student would be judged by may be among them"
+        )
+    learned_from: tuple[Part, ...] = (Split.TRAIN, "unlabelled")
+    learned = {identity(row) for part in learned_from for row in teacher.run.examples(part)}
+    return sum(identity(row) in learned for row in (*dataset.validation, *dataset.test))
+
+
+def _stored(path: Path, mark: str) -> dict[str, Logits] | None:
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            same = (file.metadata() or {}).get("fingerprint") == mark
+            return {name: file.get_tensor(name) for name in file.keys()} if same else None  # noqa: SIM118 - not a dict
+    except SafetensorError:
+        return None
+
+
+def _difference(teacher: Sequence[str], data: Sequence[str]) -> str:
+    sides = (("only the teacher", set(teacher) - set(data)), ("only the data", set(data) - set(teacher)))
+    return "; ".join(f"{side} has {_listed(sorted(labels))}" for side, labels in sides if labels)
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
