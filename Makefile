@@ -17,6 +17,7 @@ METRICS_PORT ?= 9090
 FIT_OPTIONS ?=
 AUDIT_OPTIONS ?=
 SEARCH_OPTIONS ?=
+PRETRAIN_OPTIONS ?=
 EXPORT_OPTIONS ?=
 QUICKSTART_OPTIONS ?=
 BENCH_OPTIONS ?=
@@ -47,6 +48,10 @@ audit: $(VENV)/.ready-audit ## list the rows of DATA whose label is most likely 
 .PHONY: search
 search: $(VENV)/.ready-search ## look for better settings for DATA than the defaults; see docs/training.md
 	@$(BIN)/python -m training search --data '$(DATA)' --name '$(NAME)' --model '$(MODEL)' $(SEARCH_OPTIONS)
+
+.PHONY: pretrain
+pretrain: install ## learn the language of DATA's texts, labels or not, as encoders/NAME for MODEL=; see docs/training.md
+	@$(BIN)/python -m training pretrain --data '$(DATA)' --name '$(NAME)' $(PRETRAIN_OPTIONS)
 
 .PHONY: compare-methods
 compare-methods: install ## fine-tune on DATA with each method: weights trained, memory, time, quality

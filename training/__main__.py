@@ -8,6 +8,7 @@ from training.commands.audit import audit, correct
 from training.commands.compare_methods import compare_methods
 from training.commands.fit import fit
 from training.commands.inspect import inspect
+from training.commands.pretrain import pretrain
 from training.commands.report import report
 from training.commands.search import search
 
@@ -17,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode="rich",
 )
-for command in (inspect, fit, report, audit, correct, search):
+for command in (inspect, fit, report, audit, correct, search, pretrain):
     app.command()(command)
 app.command("compare-methods", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     compare_methods

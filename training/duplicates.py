@@ -41,8 +41,12 @@ class DuplicateReport:
 
 
 def identity(example: Example) -> str:
-    """Key under which two examples count as the same text: compatibility-normalised, case-folded, single spaces."""
-    text = example.text if example.text_pair is None else f"{example.text}\0{example.text_pair}"
+    """Key under which two examples count as the same text."""
+    return folded(example.text if example.text_pair is None else f"{example.text}\0{example.text_pair}")
+
+
+def folded(text: str) -> str:
+    """The text compatibility-normalised, case-folded, with single spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 

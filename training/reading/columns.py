@@ -124,6 +124,16 @@ def _of_pairs(table: Table, by_name: dict[str, str], settings: DataSettings, spl
     return Columns(text, label, pair, split)
 
 
+def find_text_columns(table: Table, asked: str | None) -> tuple[str, ...]:
+    """The column of the text where there are no labels, or both of a known pair. Raises UnreadableData, as above."""
+    if asked is not None and asked not in table.columns:
+        raise UnreadableData(f"{table.source} has no column {asked!r}; it has {_listed(table)}")
+    if asked is not None:
+        return (asked,)
+    text, pair = _text_by_name({name.casefold(): name for name in table.columns}, None)
+    return tuple(name for name in (text or _text_by_shape(table, table.columns), pair) if name is not None)
+
+
 def _text_by_name(by_name: dict[str, str], label: str | None) -> tuple[str | None, str | None]:
     for first, second in PAIR_NAMES:
         if first in by_name and second in by_name and label not in {by_name[first], by_name[second]}:

@@ -12,7 +12,8 @@ import torch
 from rich.console import Console
 from transformers import set_seed
 
-from training.fine_tuning import discard_other_attempt, train
+from training.attempts import discard_other_attempt
+from training.fine_tuning import train
 from training.fingerprint import combined
 from training.model_making import make_model
 from training.run import RunDirectory

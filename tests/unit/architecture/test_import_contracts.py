@@ -31,6 +31,7 @@ PLANTED = [
     ("distillation-layers", "training/distillation/layers.py", "import training.distillation.teachers"),
     ("optuna-in-one-place", "training/fine_tuning.py", "import optuna"),
     ("optuna-in-one-place", "training/run.py", "import sqlalchemy"),
+    ("pretraining-layers", "training/pretraining/masking.py", "import training.pretraining.batches"),
     ("search-layers", "training/search/storage.py", "import training.search.study"),
     ("inference-layers", "services/inference/execution/computation.py", "import services.inference.pipeline"),
     ("inference-layers", "services/inference/prediction.py", "import services.inference.tokenization"),
