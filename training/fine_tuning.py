@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,10 +21,12 @@ from training.data_parallel import Ranks
 from training.data_settings import DataSettings
 from training.data_summary import summarise, write_report
 from training.dataset import Dataset, Split
+from training.embedding.batches import EpochBatches
+from training.embedding.rows import EncodedRows
 from training.encoders import EncoderSource, find_encoder
-from training.encoding import EncodedDataset, chosen_max_length, collator, encode, token_counter
+from training.encoding import EncodedDataset, chosen_max_length, encode, token_counter
 from training.failures import InvalidSettings
-from training.heads import SequenceClassifier
+from training.heads import Pooling, SequenceClassifier
 from training.methods import apply_method, merge, trainable
 from training.model_making import Tokenization, load_tokenizer, make_model, make_tokenizer, position_limit
 from training.preparation import Prepared, prepare
@@ -31,8 +34,9 @@ from training.progress import Steps, listener
 from training.query_batches import QueryBatches
 from training.run import Effort, RunDirectory, RunRecord
 from training.schedule import drawn_rows, epochs_and_rate
+from training.sentence_encoder import SentenceEncoder
 from training.settings import RANKING_LOSSES, FineTuneSettings, usual_loss
-from training.tasks import Task, task_of
+from training.tasks import Judgement, Task, task_of
 from training.trainer import (
     AfterEpoch,
     BestEpoch,
@@ -53,7 +57,7 @@ LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "datasets", "s
 class Encoded:
     """The three splits as token ids."""
 
-    train: EncodedDataset
+    train: EncodedDataset | EncodedRows
     validation: EncodedDataset
     test: EncodedDataset
 
@@ -68,11 +72,9 @@ def fine_tune(
     ranks.wait()
     set_seed(settings.seed)
     source = find_encoder(settings.model)
-    prepared = _prepare(settings.data, source, run, console)
+    prepared = prepared_rows(settings.data, source, run, console)
     dataset, task = prepared.dataset, task_of(settings.task)
-    tokenization = make_tokenizer(source, dataset, settings, run.root / "tokenizer")
-    if tokenization.added:
-        console.print(f"vocabulary extended by {tokenization.added:,} characters that {settings.model} does not know")
+    tokenization = fitting_tokenizer(source, dataset, settings, run, console)
     set_seed(settings.seed)
     model = make_model(source, tokenization, dataset.labels, settings)
     max_length = fitting_length(settings, dataset, tokenization, position_limit(model.config))
@@ -84,32 +86,58 @@ def fine_tune(
     )
     config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console, ranks=ranks)
     logits = {
-        Split.VALIDATION: predict_logits(model, encoded.validation, _pad(tokenization)),
-        Split.TEST: predict_logits(model, encoded.test, _pad(tokenization)),
+        Split.VALIDATION: predict_logits(model, encoded.validation, padding(tokenization)),
+        Split.TEST: predict_logits(model, encoded.test, padding(tokenization)),
     }
     run.evaluation.mkdir(parents=True, exist_ok=True)
     judgement = task.judge(logits, dataset, run.evaluation)
     model.shift(judgement.shift)
-    _save_checkpoint(model, tokenization, run)
+    save_checkpoint(model.save, tokenization, run)
+    facts = Facts(max_length, model.settings.pooling, prepared.pair, step_fingerprint, time.monotonic() - begun)
+    return complete(run, settings, dataset, judgement, effort, config, facts, ranks)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a record says beside the settings, the data and the scores."""
+
+    max_length: int
+    pooling: Pooling
+    pair: bool
+    step_fingerprint: str
+    seconds: float
+
+
+def complete(
+    run: RunDirectory,
+    settings: FineTuneSettings,
+    dataset: Dataset,
+    judgement: Judgement,
+    effort: Effort,
+    config: dict[str, object],
+    facts: Facts,
+    ranks: Ranks = ALONE,
+) -> RunRecord:
+    """Writes the record, which marks the run complete, and removes what only a resume would need."""
     record = RunRecord(
         name=settings.name,
         task=settings.task,
         labels=dataset.labels,
-        max_length=max_length,
-        pair=prepared.pair,
+        max_length=facts.max_length,
+        pair=facts.pair,
         encoder=settings.model,
-        pooling=model.settings.pooling,
+        pooling=facts.pooling,
         temperature=judgement.temperature,
         thresholds=judgement.thresholds,
         scale=dataset.scale,
         metrics=judgement.metrics,
         intervals=judgement.intervals,
         data_fingerprint=dataset.fingerprint,
-        step_fingerprint=step_fingerprint,
+        step_fingerprint=facts.step_fingerprint,
         config={**settings.model_dump(), **config},
         effort=effort,
         versions={name: version(name) for name in LIBRARIES},
-        seconds=time.monotonic() - begun,
+        seconds=facts.seconds,
         create_time=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     run.write_record(record)
@@ -129,7 +157,8 @@ def discard_other_attempt(run: RunDirectory, step_fingerprint: str) -> None:
     mark.write_text(step_fingerprint, encoding="utf-8")
 
 
-def _prepare(settings: DataSettings, source: EncoderSource, run: RunDirectory, console: Console) -> Prepared:
+def prepared_rows(settings: DataSettings, source: EncoderSource, run: RunDirectory, console: Console) -> Prepared:
+    """Reads, cleans and splits; leaves the rows and the report in the run."""
     with listener(console) as progress:
         prepared = prepare(settings, token_counter(load_tokenizer(source.location)), progress)
     write_report(prepared.report, run.data)
@@ -138,6 +167,16 @@ def _prepare(settings: DataSettings, source: EncoderSource, run: RunDirectory, c
     for split, rows in zip(Split, (dataset.train, dataset.validation, dataset.test), strict=True):
         run.write_split(split, rows)
     return prepared
+
+
+def fitting_tokenizer(
+    source: EncoderSource, dataset: Dataset, settings: FineTuneSettings, run: RunDirectory, console: Console
+) -> Tokenization:
+    """The tokenizer of the run, and a word about what it gained."""
+    tokenization = make_tokenizer(source, dataset, settings, run.root / "tokenizer")
+    if tokenization.added:
+        console.print(f"vocabulary extended by {tokenization.added:,} characters that {settings.model} does not know")
+    return tokenization
 
 
 def fitting_length(settings: FineTuneSettings, dataset: Dataset, tokenization: Tokenization, limit: int) -> int:
@@ -153,12 +192,13 @@ def train(
     task: Task,
     dataset: Dataset,
     encoded: Encoded,
-    model: SequenceClassifier,
+    model: SequenceClassifier | SentenceEncoder,
     tokenization: Tokenization,
     run: RunDirectory,
     console: Console,
     after_epoch: AfterEpoch = go_on,
     ranks: Ranks = ALONE,
+    loop: type[ClassifierTrainer] = ClassifierTrainer,
 ) -> tuple[dict[str, object], Effort]:
     """Trains in place and leaves the best epoch's weights in `model`; returns the settings that the data decided, too.
 
@@ -174,21 +214,21 @@ def train(
 
     def score(module: nn.Module) -> float:
         training = module.training
-        logits = predict_logits(module, encoded.validation, _pad(tokenization))
+        logits = predict_logits(module, encoded.validation, padding(tokenization))
         module.train(training)
         return task.score(logits, truth)
 
     best = BestEpoch(run.trainer, score, settings.early_stopping_patience, after_epoch, ranks)
     with listener(console) as progress:
-        trainer = ClassifierTrainer(
+        trainer = loop(
             model=model,
             args=training_arguments(settings, run.trainer, epochs, rate, precision, ranks),
             train_dataset=encoded.train,
-            data_collator=collator(_pad(tokenization)),
+            data_collator=encoded.train.collator(padding(tokenization)),
             callbacks=[best, CheckpointClock(settings.checkpoint_every_s, ranks), ProgressListener(progress, best)],
             loss=task.loss(settings, dataset),
             drawn=drawn_rows(settings, dataset),
-            batches=query_batches(settings, encoded.train, ranks),
+            batches=composed_batches(settings, encoded.train, ranks),
             settings=settings,
         )
         trainer.remove_callback(PrinterCallback)
@@ -206,8 +246,12 @@ def train(
     return {**chosen, "loss": settings.loss or usual_loss(settings.task)}, effort
 
 
-def query_batches(settings: FineTuneSettings, rows: EncodedDataset, ranks: Ranks) -> QueryBatches | None:
-    """For losses that compare the candidates of a query; None for all others. Raises InvalidSettings for several processes."""
+def composed_batches(
+    settings: FineTuneSettings, rows: EncodedDataset | EncodedRows, ranks: Ranks
+) -> QueryBatches | EpochBatches | None:
+    """For losses that compare the rows of a batch; None for all others. Raises InvalidSettings for several processes."""
+    if isinstance(rows, EncodedRows):
+        return rows.batches(settings.batch_size, settings.seed)
     if settings.loss not in RANKING_LOSSES:
         return None
     if ranks.size > 1:
@@ -232,10 +276,11 @@ def _train_or_resume(
     return time.monotonic() - begun
 
 
-def _save_checkpoint(model: SequenceClassifier, tokenization: Tokenization, run: RunDirectory) -> None:
+def save_checkpoint(save: Callable[[Path], None], tokenization: Tokenization, run: RunDirectory) -> None:
+    """What `save` writes into a folder, and the tokenizer, as the run's checkpoint."""
     aside = run.root / "checkpoint.partial"
     shutil.rmtree(aside, ignore_errors=True)
-    model.save(aside)
+    save(aside)
     shutil.copytree(tokenization.folder, aside, dirs_exist_ok=True)
     shutil.rmtree(run.checkpoint, ignore_errors=True)
     aside.replace(run.checkpoint)
@@ -249,7 +294,8 @@ def _discard_training_state(run: RunDirectory) -> None:
     shutil.rmtree(run.root / "tokenizer", ignore_errors=True)
 
 
-def _pad(tokenization: Tokenization) -> int:
+def padding(tokenization: Tokenization) -> int:
+    """Id of the padding token."""
     token = tokenization.tokenizer.pad_token_id
     return int(token) if token is not None else 0
 
