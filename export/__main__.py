@@ -43,23 +43,29 @@ def bundle(
     fp16: Annotated[bool, typer.Option("--fp16", help="Add a float16 variant for CUDA.")] = False,
     tensorrt: Annotated[bool, typer.Option("--tensorrt", help="Add a float32 variant for TensorRT.")] = False,
     max_drop: Annotated[
-        float, typer.Option(help="Accuracy (or R², nDCG@10) that int8 may lose, in percentage points.")
+        float, typer.Option(help="Accuracy (or R², nDCG@10, MRR@10) that int8 may lose, in percentage points.")
     ] = 1.0,
     min_agreement: Annotated[
-        float, typer.Option(help="Share of rows with the checkpoint's label (or rank agreement with it).")
-    ] = 0.98,
+        float | None,
+        typer.Option(
+            help="Share of rows with the checkpoint's label (or rank agreement with it, or its nearest neighbour).",
+            show_default="0.98, of neighbours 0.9",
+        ),
+    ] = None,
     calibration_rows: Annotated[int, typer.Option(help="Training rows that fix the int8 scales.")] = 256,
     force: Annotated[bool, typer.Option("--force", help="Export again although nothing changed.")] = False,
 ) -> None:
     """Export, fuse, quantize, verify against the checkpoint, publish. Reuses the published version when nothing changed."""
     from export.registry import Registry
     from export.reuse import published_version, step_fingerprint
-    from export.settings import ExportSettings, Gate
+    from export.settings import EncoderGate, ExportSettings, Gate
     from training.run import RunDirectory
 
     quiet_libraries()
+    limits = {} if min_agreement is None else {"min_agreement": min_agreement}
     settings = ExportSettings(
-        gate=Gate(max_drop=max_drop, min_agreement=min_agreement),
+        gate=Gate.model_validate({**limits, "max_drop": max_drop}),
+        encoder_gate=EncoderGate.model_validate({**limits, "max_drop": max_drop}),
         quantize=quantize,
         half=fp16,
         tensorrt=tensorrt,
@@ -244,7 +250,7 @@ def _score(manifest: Manifest) -> str:
     measured = manifest.metrics.get("checkpoint")
     if measured is None or manifest.task not in HEADLINES:
         return ""
-    key, title = headline(manifest.task)
+    key, title = headline(manifest.task, measured)
     return f"{100 * measured[key]:.1f} % {title}"
 
 

@@ -13,12 +13,13 @@ from export.assembly import GOLDEN_ROWS, assemble
 from export.bundle import Bundle
 from export.comparison import Comparison
 from export.decisions import Decisions
+from export.encoder_run import run_encoder_exporter
 from export.graph import export_graph
 from export.manifest import Calibration, Manifest, Scale
 from export.measurement import Runner
 from export.model_card import model_card
 from export.number_comparison import NumberComparison
-from export.quantization import HALF, PLAIN, Recipe, halve, prepare_graph
+from export.quantization import Recipe
 from export.ranking_comparison import RankingComparison
 from export.registry import Registry
 from export.rows import Row, feed, tokenize
@@ -56,11 +57,7 @@ class Exporter:
         self._progress("exporting the graph", 1, 1)
         workshop = Workshop(raw, self._model.config, self._pad, self._work, self._progress)
         found = workshop.measured(self.measure, self._calibration() if self._settings.quantize else [])
-        if self._settings.half:
-            found.append(self.measure(HALF, halve(workshop.fused, self._work / f"{HALF.name}.onnx")))
-        if self._settings.tensorrt:
-            found.append(self.measure(PLAIN, prepare_graph(raw, self._work / f"{PLAIN.name}.onnx")))
-        return found
+        return found + workshop.for_gpus(self.measure, self._settings.half, self._settings.tensorrt)
 
     def _calibration(self) -> list[Row]:
         examples = list(self._run.examples(Split.TRAIN))
@@ -166,6 +163,7 @@ def export_run(
 ) -> tuple[Bundle, list[Candidate]]:
     """Exports, proves and publishes a complete run."""
     with tempfile.TemporaryDirectory(prefix="bertline-export-") as work:
-        exporter = Exporter(run, record, settings, Path(work), progress)
+        make = run_encoder_exporter if record.task == "embedding" else Exporter
+        exporter = make(run, record, settings, Path(work), progress)
         candidates = exporter.candidates()
         return registry.publish(exporter.bundle(candidates, fingerprint)), candidates

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from export.assembly import GOLDEN_ROWS, assemble
 from export.bundle import entry
-from export.encoder_card import encoder_card
+from export.encoder_bundling import About, EncoderExporter, Material
 from export.encoder_model import Encoder, open_encoder
-from export.encoder_proof import EncoderGate, EncoderReference, verify_encoder
 from export.encoder_texts import read_texts
 from export.failures import ExportFailure
-from export.graph import export_encoder_graph
 from export.manifest import NAME_PATTERN, Manifest, Variant
-from export.measurement import Runner
-from export.quantization import Recipe
 from export.registry import Registry
 from export.reuse import published_version
-from export.rows import Row, tokenize
-from export.variants import Candidate, Workshop, described
-from export.verification import awkward_shapes
-from training.dataset import Example
+from export.settings import EncoderGate, ExportSettings
 from training.encoders import find_encoder
 from training.fingerprint import combined, source_fingerprint
 from training.progress import Steps
@@ -75,82 +66,6 @@ class EncoderSettings(BaseModel):
             raise ExportFailure(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-class EncoderExporter:
-    """Makes and proves the variants of one encoder in a working folder."""
-
-    def __init__(
-        self, encoder: Encoder, texts: list[str], settings: EncoderSettings, work: Path, progress: Steps
-    ) -> None:
-        self._encoder = encoder
-        self._settings = settings
-        self._work = work
-        self._progress = progress
-        order = np.random.default_rng(SEED).permutation(len(texts)).tolist()
-        apart = min(CALIBRATION_TEXTS, len(texts) // 2)
-        self._calibration = self._rows([texts[i] for i in order[:apart]])
-        rows = self._rows([texts[i] for i in order[apart : apart + MOST_TEXTS]])
-        shapes = awkward_shapes(rows, encoder.max_length, encoder.pad, encoder.module.config.vocab_size)
-        expected = {name: (batch, encoder.run(batch)) for name, batch in shapes.items()}
-        self._reference = EncoderReference(rows, encoder.vectors(rows), expected)
-
-    def _rows(self, texts: list[str]) -> list[Row]:
-        return tokenize([Example(text, "") for text in texts], self._encoder.tokenizer, self._encoder.max_length)
-
-    def candidates(self) -> list[Candidate]:
-        """float32, and the first quantized recipe that passes with all that failed before it."""
-        self._progress("exporting the graph", 0, 1)
-        config = self._encoder.module.config
-        raw = export_encoder_graph(self._encoder.module, config, self._work / "raw.onnx")
-        self._progress("exporting the graph", 1, 1)
-        workshop = Workshop(raw, config, self._encoder.pad, self._work, self._progress)
-        return workshop.measured(self.measure, self._calibration if self._settings.quantize else [])
-
-    def measure(self, recipe: Recipe, path: Path) -> Candidate:
-        """Proves and times one variant; it may fail the gate."""
-        task = f"verifying {recipe.name}"
-        self._progress(task, 0, 3)
-        runner = Runner(path, self._encoder.pad)
-        proof = verify_encoder(
-            runner, self._reference, recipe.precision, self._settings.gate, lambda done: self._progress(task, done, 3)
-        )
-        rows = self._reference.rows
-        golden = runner.logits(rows[:GOLDEN_ROWS], range(min(GOLDEN_ROWS, len(rows))), 1)
-        variant = described(recipe, path, proof, runner.texts_per_second(rows))
-        self._progress(task, 3, 3)
-        return Candidate(variant, path, golden, {})
-
-    def bundle(self, candidates: list[Candidate], data: str, fingerprint: str) -> Path:
-        """Assembles a bundle folder of the variants that passed, fastest first. Raises ParityNotProven if none did."""
-        encoder = self._encoder
-
-        def describe(passed: Sequence[Candidate], common: dict[str, Any]) -> Manifest:
-            return Manifest(
-                **common,
-                name=self._settings.name,
-                task="embedding",
-                labels=[],
-                width=encoder.width,
-                pair=False,
-                max_length=encoder.max_length,
-                pad_token_id=encoder.pad,
-                calibration=None,
-                metrics={},
-                encoder=self._settings.model,
-                data_fingerprint=data,
-                export_fingerprint=fingerprint,
-            )
-
-        return assemble(
-            self._settings.name,
-            candidates,
-            encoder.tokenizer,
-            self._reference.rows[:GOLDEN_ROWS],
-            describe,
-            lambda manifest: encoder_card(manifest, encoder.module.pooling),
-            self._work / "bundle",
-        )
-
-
 def export_encoder(
     settings: EncoderSettings, registry: Registry, progress: Steps, force: bool = False
 ) -> tuple[Manifest, list[Variant] | None]:
@@ -166,11 +81,22 @@ def export_encoder(
         version = None if force else published_version(registry, settings.name, fingerprint)
         if version is not None:
             return registry.open(settings.name, version).manifest, None
-        exporter = EncoderExporter(encoder, texts, settings, work, progress)
+        about = About(settings.name, settings.model, data, {})
+        material = _material(texts, encoder)
+        made = ExportSettings(encoder_gate=settings.gate, quantize=settings.quantize)
+        exporter = EncoderExporter(encoder, material, about, made, work, progress)
         candidates = exporter.candidates()
-        published = registry.publish(exporter.bundle(candidates, data, fingerprint))
+        published = registry.publish(exporter.bundle(candidates, fingerprint))
     refused = [each.variant for each in candidates if not each.variant.parity.passed]
     return published.manifest, refused
+
+
+def _material(texts: list[str], encoder: Encoder) -> Material:
+    """Some texts fix the activation scales, others compare the variants."""
+    order = np.random.default_rng(SEED).permutation(len(texts)).tolist()
+    apart = min(CALIBRATION_TEXTS, len(texts) // 2)
+    calibration, compared = order[:apart], order[apart : apart + MOST_TEXTS]
+    return Material(encoder.rows([texts[i] for i in compared]), encoder.rows([texts[i] for i in calibration]))
 
 
 def _weights(encoder: Encoder, work: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from export.manifest import Manifest, Variant
+from training.run import headline, shown
 
 
 def encoder_card(manifest: Manifest, pooling: str) -> str:
@@ -13,17 +14,18 @@ def encoder_card(manifest: Manifest, pooling: str) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in sorted(manifest.versions.items()))
     sets = ", ".join(manifest.measured_on.instruction_sets) or "none recorded"
     proven = manifest.variants[0].parity
+    origin, held_out = ("fine-tuned", " of the validation rows") if manifest.metrics else ("as it came", "")
     return f"""# {manifest.name}, version {manifest.version}
 
 A sentence encoder: one vector of {manifest.width} elements a text, for Embed and Score.
 
-- Encoder: `{manifest.encoder}`, as it came; pooling ({pooling}) is inside the graph, normalisation is the server's.
+- Encoder: `{manifest.encoder}`, {origin}; pooling ({pooling}) is inside the graph, normalisation is the server's.
 - Reads at most {manifest.max_length} tokens.
-
+{_scores(manifest)}
 ## Variants
 
-Compared with the PyTorch checkpoint on {proven.rows} texts. "Same neighbour": texts whose nearest neighbour among the others is
-the checkpoint's.
+Compared with the PyTorch checkpoint on {proven.rows} texts{held_out}. "Same neighbour": texts whose nearest
+neighbour among the others is the checkpoint's.
 
 | variant | size | texts/s | same neighbour | mean cosine | lowest cosine |
 |---|---|---|---|---|---|
@@ -33,8 +35,7 @@ Measured on {manifest.measured_on.processor} ({sets}), one thread, sorted batche
 
 ## Limits
 
-How near two vectors are says how alike the encoder finds two texts. It was not trained on your texts: try it on some whose
-likeness you know.
+How near two vectors are says how alike the encoder finds two texts. {_limit(manifest)}
 
 ## Origin
 
@@ -43,13 +44,33 @@ likeness you know.
 """
 
 
+def _scores(manifest: Manifest) -> str:
+    """Of the checkpoint; one that came as it is has none."""
+    if not manifest.metrics:
+        return ""
+    scores = manifest.metrics["checkpoint"]
+    titles = shown(manifest.task, scores)
+    return f"- Test split: {', '.join(f'{title} {scores[name]:.3f}' for name, title in titles.items())}.\n"
+
+
+def _limit(manifest: Manifest) -> str:
+    if manifest.metrics:
+        return "Scores hold for texts like the training\nrows, and retrieval gets harder the more candidates there are."
+    return "It was not trained on your texts: try it on some whose\nlikeness you know."
+
+
 def variants_table(manifest: Manifest) -> Table:
     """For a terminal."""
     table = Table("variant", box=None, pad_edge=False)
-    for name in ("size", "texts/s", "same neighbour", "mean cosine", "lowest cosine"):
+    tested = headline(manifest.task, manifest.metrics["checkpoint"]) if manifest.metrics else None
+    titles = [] if tested is None else [f"test {tested[1]}"]
+    for name in ("size", "texts/s", "same neighbour", "mean cosine", "lowest cosine", *titles):
         table.add_column(name, justify="right")
+    if tested is not None:
+        table.add_row("PyTorch checkpoint", *[""] * 5, f"{100 * manifest.metrics['checkpoint'][tested[0]]:.1f} %")
     for variant in manifest.variants:
-        table.add_row(*_cells(variant))
+        score = [] if tested is None else [f"{100 * manifest.metrics[variant.name][tested[0]]:.1f} %"]
+        table.add_row(*_cells(variant), *score)
     return table
 
 

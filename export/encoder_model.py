@@ -1,7 +1,8 @@
-"""A sentence encoder as one module: encoder and pooling, one vector a text."""
+"""A sentence encoder with its tokenizer, as it is compared with its variants."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -9,28 +10,14 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
 
-from export.rows import Row, feed
-from training.heads import Pooling, load_encoder, pooled
+from export.rows import Row, feed, tokenize
+from training.dataset import Example
+from training.heads import Pooling, load_encoder
+from training.sentence_encoder import SentenceEncoder
 
 BATCH = 32
 Feed = dict[str, NDArray[np.int64]]
-
-
-class SentenceEncoder(nn.Module):
-    """Vectors float32 [batch, width] of int64 ids and masks [batch, sequence]; not normalised."""
-
-    def __init__(self, encoder: PreTrainedModel, pooling: Pooling) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.pooling = pooling
-        self.config: PretrainedConfig = encoder.config
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """The text's vector."""
-        return pooled(self.encoder, self.pooling, input_ids, attention_mask, token_type_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +37,10 @@ class Encoder:
     def pad(self) -> int:
         """Id of the padding token."""
         return int(self.module.config.pad_token_id or 0)
+
+    def rows(self, texts: Sequence[str]) -> list[Row]:
+        """Tokenized as the server does it."""
+        return tokenize([Example(text, "") for text in texts], self.tokenizer, self.max_length)
 
     def vectors(self, rows: list[Row]) -> NDArray[np.float32]:
         """What PyTorch says: float32 [rows, width], in their order."""

@@ -7,38 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from export.manifest import ParityProof
 from export.measurement import Runner
 from export.rows import Row
+from export.settings import EncoderGate
+from training.embedding.retrieval import units
 
 BATCH = 8
 Vectors = NDArray[np.float32]
 Shapes = dict[str, tuple[dict[str, NDArray[np.int64]], Vectors]]
 
 
-class EncoderGate(BaseModel):
-    """What a variant may lose before it is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    max_difference: float = Field(default=1e-4, gt=0)
-    """Of float32 variants, of any element, over padding, masks with holes, the shortest and the longest input."""
-    min_mean_cosine: float = Field(default=0.99, ge=0, le=1)
-    min_agreement: float = Field(default=0.9, ge=0, le=1)
-    """Share of texts whose nearest neighbour among the others is the checkpoint's."""
-    max_flips: float = Field(default=0.002, ge=0, le=1)
-    """Share of texts whose nearest neighbour changes with the company they are computed in."""
-
-
 @dataclass(frozen=True, slots=True)
 class EncoderReference:
-    """What the checkpoint says: vectors of the rows, and of awkward shapes."""
+    """What the checkpoint says: vectors of the rows, and of awkward shapes. `quality`: how good vectors of the rows are, 1
+    at best; None where nothing says which of them belong together."""
 
     rows: list[Row]
     vectors: Vectors
     shapes: Shapes
+    quality: Callable[[Vectors], float] | None = None
 
 
 def verify_encoder(
@@ -54,11 +43,14 @@ def verify_encoder(
     shapes = [float(np.abs(runner.run(batch) - expected).max()) for batch, expected in reference.shapes.values()]
     cosines = (units(alone) * units(reference.vectors)).sum(axis=1)
     neighbours = nearest(alone)
+    quality = reference.quality
     proof = ParityProof(
         rows=count,
         max_logit_difference=max(float(difference.max()), *shapes),
         mean_logit_difference=float(difference.mean()),
         agreement=float((neighbours == nearest(reference.vectors)).mean()),
+        reference_accuracy=None if quality is None else quality(reference.vectors),
+        accuracy=None if quality is None else quality(alone),
         mean_cosine=float(cosines.mean()),
         min_cosine=float(cosines.min()),
         flips_with_batch_mates=float((neighbours != nearest(shuffled)).mean()),
@@ -83,16 +75,11 @@ def judge(proof: ParityProof, precision: str, gate: EncoderGate) -> list[str]:
         reasons.append(
             f"{100 * proof.agreement:.1f} % keep their nearest neighbour, less than {100 * gate.min_agreement:.1f} %"
         )
+    if proof.drop > gate.max_drop + 1e-9:
+        reasons.append(f"the score drops by {proof.drop:.2f} points, more than {gate.max_drop:.2f}")
     if proof.flips_with_batch_mates > gate.max_flips:
         reasons.append(f"{100 * proof.flips_with_batch_mates:.2f} % of the neighbours flip with batch mates")
     return reasons
-
-
-def units(vectors: Vectors) -> Vectors:
-    """Scaled to length 1 (L2), row by row."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Vectors = vectors / np.maximum(lengths, np.float32(1e-12))
-    return scaled
 
 
 def nearest(vectors: Vectors) -> NDArray[np.int64]:

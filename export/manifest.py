@@ -78,8 +78,8 @@ class ParityProof(Contract):
     rows with the same nearest neighbour among them."""
     reference_accuracy: float | None = Field(default=None, le=1)
     accuracy: float | None = Field(default=None, le=1)
-    """With several labels a row, micro F1; of numbers R², which may be below 0; of rankings nDCG@10. Both None where nothing
-    says what is right."""
+    """With several labels a row, micro F1; of numbers R², which may be below 0; of rankings nDCG@10; of embeddings what their
+    task is judged by. Both None where nothing says what is right."""
     mean_cosine: float | None = None
     min_cosine: float | None = None
     """Between the vectors of the variant and of the checkpoint, over the rows; embedding alone has them."""

@@ -28,12 +28,30 @@ class Gate(BaseModel):
     here; static int8 has fixed scales."""
 
 
+class EncoderGate(BaseModel):
+    """What a variant may lose before it is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_difference: float = Field(default=1e-4, gt=0)
+    """Of float32 variants, of any element, over padding, masks with holes, the shortest and the longest input."""
+    min_mean_cosine: float = Field(default=0.99, ge=0, le=1)
+    min_agreement: float = Field(default=0.9, ge=0, le=1)
+    """Share of texts whose nearest neighbour among the others is the checkpoint's."""
+    max_drop: float = Field(default=1.0, ge=0, le=100)
+    """Percentage points of the score on the validation rows, where there are any."""
+    max_flips: float = Field(default=0.002, ge=0, le=1)
+    """Share of texts whose nearest neighbour changes with the company they are computed in."""
+
+
 class ExportSettings(BaseModel):
     """How a run becomes a bundle."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     gate: Gate = Gate()
+    encoder_gate: EncoderGate = EncoderGate()
+    """That of sentence encoders."""
     quantize: bool = True
     """False: no int8 variant."""
     half: bool = False

@@ -14,7 +14,7 @@ from export.bundle import entry
 from export.fusion import fuse
 from export.manifest import ParityProof, Variant
 from export.measurement import Runner
-from export.quantization import FLOAT, QUANTIZED, Recipe, prepare_graph, quantize
+from export.quantization import FLOAT, HALF, PLAIN, QUANTIZED, Recipe, halve, prepare_graph, quantize
 from export.rows import Row, feed
 from training.progress import Steps
 
@@ -60,6 +60,15 @@ class Workshop:
             found.append(measure(recipe, path))
             if found[-1].passed:
                 break
+        return found
+
+    def for_gpus(self, measure: Measure, half: bool, tensorrt: bool) -> list[Candidate]:
+        """What is asked for besides."""
+        found = []
+        if half:
+            found.append(measure(HALF, halve(self.fused, self._work / f"{HALF.name}.onnx")))
+        if tensorrt:
+            found.append(measure(PLAIN, prepare_graph(self.raw, self._work / f"{PLAIN.name}.onnx")))
         return found
 
     def _quantized(self, calibration: Sequence[Row]) -> Iterator[tuple[Recipe, Path]]:

@@ -142,8 +142,10 @@ def clean(examples: Iterable[Example]) -> tuple[list[Example], CleaningReport]:
         if not text or pair == "":
             report.empty.append((example.source, example.row))
             continue
+        negative = clean_text(example.negative) or None if example.negative is not None else None
         report.changed.update(reasons)
-        kept.append(replace(example, text=text, text_pair=pair, label=" ".join(example.label.split())))
+        label = " ".join(example.label.split())
+        kept.append(replace(example, text=text, text_pair=pair, negative=negative, label=label))
     return kept, report
 
 

@@ -8,7 +8,7 @@ from training.pages import render_page
 
 def render(report: DataReport) -> str:
     """The page as text."""
-    most = max(each.total for each in report.classes)
+    most = max((each.total for each in report.classes), default=1)
     fullest = max(count for _, count in report.lengths.histogram)
     classes = report.classes if report.numbers else sorted(report.classes, key=lambda each: -each.total)
     return render_page(

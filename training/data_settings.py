@@ -29,6 +29,11 @@ class DataSettings(BaseModel):
     label_separator: str | None = Field(default=None, min_length=1, max_length=8)
     """Texts can have several labels, which this separates in their column; an empty one means that none applies. None: each
     text has one label."""
+    relation: Literal["auto", "pair", "score", "label"] | None = None
+    """For sentence encoders, what says which texts belong together. pair: those of a row. score: a number says how near those of
+    a row are. label: texts of one label. auto: the columns say which. None: that is not what is learned."""
+    negative: str | None = None
+    """Column of a text that does not belong with the first one although it seems to (relation pair); None: found by name."""
     split: str | None = None
     """Column that says train, validation or test; None: a column named `split`, if there is one."""
     encoding: str | None = None
@@ -56,6 +61,10 @@ class DataSettings(BaseModel):
             raise ValueError("group_threshold must not exceed near_duplicate_threshold")
         if self.label_kind != "class" and (self.label_separator is not None or self.drop_rare_classes):
             raise ValueError("label_separator and drop_rare_classes are for classes, not for numbers")
+        if self.negative is not None and self.relation not in {"auto", "pair"}:
+            raise ValueError("negative is a column beside pairs of texts that belong together")
+        if self.relation is not None and self.label_separator is not None:
+            raise ValueError("texts belong together by one label each: leave label_separator away")
         if self.validation_fraction + self.test_fraction > 0.6:
             raise ValueError("validation_fraction + test_fraction must leave at least 40 % for training")
         return self

@@ -35,7 +35,8 @@ def summarise(report: DataReport, console: Console) -> None:
         "conflicting labels": len(report.conflicts),
     }
     console.print("left out or settled: " + ", ".join(f"{count:,} {name}" for name, count in left_out.items()))
-    console.print(_class_table(report))
+    if report.classes:
+        console.print(_class_table(report))
     for warning in report.warnings:
         console.print(f"[yellow]note[/] {escape(warning)}")
 
@@ -43,7 +44,7 @@ def summarise(report: DataReport, console: Console) -> None:
 def _labels(report: DataReport) -> str:
     numbers = report.numbers
     if numbers is None:
-        return f"{len(report.classes)} classes"
+        return f"{len(report.classes)} classes" if report.classes else "texts that belong together"
     if report.queries:
         parts = ", ".join(f"{count:,} {name}" for name, count in report.queries.items())
         grades = f"{numbers.lowest:.4g} to {numbers.highest:.4g}"

@@ -8,9 +8,11 @@ from typing import Literal
 
 from training.numbers import Scale
 
-TaskName = Literal["single_label_classification", "multi_label_classification", "regression", "pair_scoring"]
-"""What is learned of a text: the one label that it has; which of the labels apply to it, which may be none; a number. Of a pair
-of texts: how relevant the second is to the first."""
+TaskName = Literal[
+    "single_label_classification", "multi_label_classification", "regression", "pair_scoring", "embedding"
+]
+"""What is learned of a text: the one label that it has; which of the labels apply to it, which may be none; a number; where it
+lies, near the texts that it belongs with. Of a pair of texts: how relevant the second is to the first."""
 
 
 class Split(StrEnum):
@@ -42,6 +44,8 @@ class Example:
     labels: tuple[str, ...] | None = None
     value: float | None = None
     target: float | None = None
+    negative: str | None = None
+    """A text that seems to belong with `text`, and does not; sentence encoders learn from it."""
 
     @property
     def given(self) -> tuple[str, ...]:

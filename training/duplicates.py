@@ -42,7 +42,8 @@ class DuplicateReport:
 
 def identity(example: Example) -> str:
     """Key under which two examples count as the same text."""
-    return folded(example.text if example.text_pair is None else f"{example.text}\0{example.text_pair}")
+    texts = (example.text, example.text_pair, example.negative)
+    return folded("\0".join(text for text in texts if text is not None))
 
 
 def folded(text: str) -> str:
@@ -100,10 +101,17 @@ def _settle(group: list[Example], counts: Counter[str], policy: str, report: Dup
 
 
 def drop_near(
-    examples: list[Example], threshold: float, group_threshold: float, report: DuplicateReport, progress: Progress
+    examples: list[Example],
+    threshold: float,
+    group_threshold: float,
+    report: DuplicateReport,
+    progress: Progress,
+    first_texts: bool = False,
 ) -> tuple[list[Example], list[int]]:
     """Drops near-duplicates of one label (or about one number) and one split; ties looser look-alikes into groups.
 
+    With `first_texts` those alone are compared, as of questions whose long answers would hide how they differ; what is dropped
+    then has the second text of what it repeats.
     Returns the kept examples and, for each, the number of its group: rows of a group belong in one split.
     """
     index = LookAlikes(group_threshold)
@@ -113,9 +121,10 @@ def drop_near(
     for done, example in enumerate(examples):
         if done % 500 == 0:
             progress("looking for near-duplicates", done, len(examples))
-        sketch = sketched(identity(example))
+        sketch = sketched(folded(example.text) if first_texts else identity(example))
         near = index.find(sketch)
-        repeated = next((p for p, s in near if s >= threshold and _alike(kept[p], example, tolerance)), None)
+        alike = (p for p, s in near if s >= threshold and _alike(kept[p], example, tolerance))
+        repeated = next((p for p in alike if not first_texts or _answers(kept[p]) == _answers(example)), None)
         if repeated is not None:
             report.near.append((example.row, kept[repeated].row))
             continue
@@ -187,6 +196,10 @@ def label_variants(examples: Iterable[Example]) -> list[list[str]]:
             folded = unicodedata.normalize("NFKC", label).casefold()
             spellings["".join(filter(str.isalnum, folded)) or folded].add(label)
     return sorted(sorted(names) for names in spellings.values() if len(names) > 1)
+
+
+def _answers(example: Example) -> tuple[str | None, str | None]:
+    return example.text_pair, example.negative
 
 
 def _alike(kept: Example, example: Example, tolerance: float) -> bool:

@@ -7,6 +7,7 @@ import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from training.failures import InvalidSettings
 
@@ -18,6 +19,14 @@ PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 
 PRETRAINING_RECORD = "pretraining.json"
 """What `python -m training pretrain` writes beside the weights."""
+
+
+POOLING_MODES: dict[str, Literal["mean", "cls", "last"]] = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_lasttoken": "last",
+}
+"""What sentence-transformers calls them in 1_Pooling/config.json."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,18 @@ def _pooling(folder: Path) -> str:
             return str(json.loads(record.read_text(encoding="utf-8"))["pooling"])
         except (ValueError, KeyError, TypeError):
             raise InvalidSettings(f"{record} is damaged: remove it, or pretrain anew") from None
-    return "mean" if (folder / "1_Pooling").is_dir() else "cls"
+    return stored_pooling(folder) or "cls"
+
+
+def stored_pooling(folder: Path) -> Literal["mean", "cls", "last"] | None:
+    """What a folder of sentence-transformers says of its pooling; None where it says nothing that is known here."""
+    file = folder / "1_Pooling" / "config.json"
+    if not file.is_file():
+        return None
+    said = json.loads(file.read_text(encoding="utf-8"))
+    # since version 5 there is one word for it, before there was a switch for each
+    word = {"mean": "mean", "cls": "cls", "lasttoken": "last"}.get(str(said.get("pooling_mode")))
+    return next((mode for name, mode in POOLING_MODES.items() if mode == word or said.get(name) is True), None)
 
 
 def _packaged_folder() -> Path:

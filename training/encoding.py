@@ -49,6 +49,10 @@ class EncodedDataset(TorchDataset[EncodedExample]):
     def __getitem__(self, index: int) -> EncodedExample:
         return self.rows[index]
 
+    def collator(self, pad_token_id: int) -> Callable[[list[EncodedExample]], dict[str, Tensor]]:
+        """Makes padded batches of rows."""
+        return collator(pad_token_id)
+
 
 def encode(
     examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, targets: Iterable[Target], max_length: int

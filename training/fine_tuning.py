@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,20 +23,23 @@ from training.data_settings import DataSettings
 from training.data_summary import summarise, write_report
 from training.dataset import Dataset, Split
 from training.distillation.distiller import Distiller
-from training.distillation.trainer import DistillingTrainer, Lesson
+from training.distillation.trainer import DistillingTrainer
+from training.embedding.batches import EpochBatches
+from training.embedding.rows import EncodedRows
 from training.encoders import EncoderSource, find_encoder
-from training.encoding import EncodedDataset, chosen_max_length, collator, encode, token_counter
+from training.encoding import EncodedDataset, chosen_max_length, encode, token_counter
 from training.failures import InvalidSettings
-from training.heads import SequenceClassifier
+from training.heads import Pooling, SequenceClassifier
 from training.methods import apply_method, merge, trainable
 from training.model_making import Tokenization, load_tokenizer, make_model, make_tokenizer, position_limit
 from training.preparation import Prepared, prepare
 from training.progress import Steps, listener
 from training.query_batches import QueryBatches
-from training.run import Effort, RunDirectory, RunRecord
+from training.run import DistillationRecord, Effort, RunDirectory, RunRecord
 from training.schedule import drawn_rows, epochs_and_rate
+from training.sentence_encoder import SentenceEncoder
 from training.settings import RANKING_LOSSES, FineTuneSettings, usual_loss
-from training.tasks import Task, task_of
+from training.tasks import Judgement, Task, task_of
 from training.trainer import (
     AfterEpoch,
     BestEpoch,
@@ -55,7 +60,7 @@ LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "datasets", "s
 class Encoded:
     """The three splits as token ids."""
 
-    train: EncodedDataset
+    train: EncodedDataset | EncodedRows
     validation: EncodedDataset
     test: EncodedDataset
 
@@ -72,14 +77,12 @@ def fine_tune(
     ranks.wait()
     set_seed(settings.seed)
     source = find_encoder(settings.model) if distiller is None else distiller.source()
-    prepared = _prepare(settings.data, source, run, console)
+    prepared = prepared_rows(settings.data, source, run, console)
     dataset, task = prepared.dataset, task_of(settings.task)
     if distiller is not None:
         with ranks.first_before_others():  # they read what it wrote
             distiller.ask(prepared, console)
-    tokenization = make_tokenizer(source, dataset, settings, run.root / "tokenizer")
-    if tokenization.added:
-        console.print(f"vocabulary extended by {tokenization.added:,} characters that {settings.model} does not know")
+    tokenization = fitting_tokenizer(source, dataset, settings, run, console)
     set_seed(settings.seed)
     model = (
         make_model(source, tokenization, dataset.labels, settings)
@@ -87,47 +90,72 @@ def fine_tune(
         else distiller.student(tokenization, dataset.labels)
     )
     max_length = fitting_length(settings, dataset, tokenization, position_limit(model.config))
-    encoded = Encoded(
-        *(
-            encode(rows, tokenization.tokenizer, task.truth(rows, dataset.labels), max_length)
-            for rows in (dataset.train, dataset.validation, dataset.test)
-        )
+    rows, validation, test = (
+        encode(part, tokenization.tokenizer, task.truth(part, dataset.labels), max_length)
+        for part in (dataset.train, dataset.validation, dataset.test)
     )
-    lesson = None
+    loop: Callable[..., ClassifierTrainer] = ClassifierTrainer
     if distiller is not None:
-        encoded = replace(encoded, train=distiller.training_rows(encoded.train, tokenization, max_length))
-        lesson = distiller.lesson()
-    config, effort = train(
-        settings, task, dataset, encoded, model, tokenization, run, console, ranks=ranks, lesson=lesson
-    )
+        rows = distiller.training_rows(rows, tokenization, max_length)
+        loop = partial(DistillingTrainer, lesson=distiller.lesson())
+    encoded = Encoded(rows, validation, test)
+    config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console, ranks=ranks, loop=loop)
     logits = {
-        Split.VALIDATION: predict_logits(model, encoded.validation, _pad(tokenization)),
-        Split.TEST: predict_logits(model, encoded.test, _pad(tokenization)),
+        Split.VALIDATION: predict_logits(model, encoded.validation, padding(tokenization)),
+        Split.TEST: predict_logits(model, encoded.test, padding(tokenization)),
     }
     run.evaluation.mkdir(parents=True, exist_ok=True)
     judgement = task.judge(logits, dataset, run.evaluation)
     model.shift(judgement.shift)
-    _save_checkpoint(model, tokenization, run)
+    save_checkpoint(model.save, tokenization, run)
+    taught = None if distiller is None else distiller.record(dataset, judgement)
+    facts = Facts(max_length, model.settings.pooling, prepared.pair, step_fingerprint, time.monotonic() - begun, taught)
+    return complete(run, settings, dataset, judgement, effort, config, facts, ranks)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a record says beside the settings, the data and the scores."""
+
+    max_length: int
+    pooling: Pooling
+    pair: bool
+    step_fingerprint: str
+    seconds: float
+    distillation: DistillationRecord | None = None
+
+
+def complete(
+    run: RunDirectory,
+    settings: FineTuneSettings,
+    dataset: Dataset,
+    judgement: Judgement,
+    effort: Effort,
+    config: dict[str, object],
+    facts: Facts,
+    ranks: Ranks = ALONE,
+) -> RunRecord:
+    """Writes the record, which marks the run complete, and removes what only a resume would need."""
     record = RunRecord(
         name=settings.name,
         task=settings.task,
         labels=dataset.labels,
-        max_length=max_length,
-        pair=prepared.pair,
+        max_length=facts.max_length,
+        pair=facts.pair,
         encoder=settings.model,
-        pooling=model.settings.pooling,
+        pooling=facts.pooling,
         temperature=judgement.temperature,
         thresholds=judgement.thresholds,
         scale=dataset.scale,
         metrics=judgement.metrics,
         intervals=judgement.intervals,
         data_fingerprint=dataset.fingerprint,
-        step_fingerprint=step_fingerprint,
+        step_fingerprint=facts.step_fingerprint,
         config={**settings.model_dump(), **config},
         effort=effort,
-        distillation=None if distiller is None else distiller.record(dataset, judgement),
+        distillation=facts.distillation,
         versions={name: version(name) for name in LIBRARIES},
-        seconds=time.monotonic() - begun,
+        seconds=facts.seconds,
         create_time=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     run.write_record(record)
@@ -137,7 +165,8 @@ def fine_tune(
     return record
 
 
-def _prepare(settings: DataSettings, source: EncoderSource, run: RunDirectory, console: Console) -> Prepared:
+def prepared_rows(settings: DataSettings, source: EncoderSource, run: RunDirectory, console: Console) -> Prepared:
+    """Reads, cleans and splits; leaves the rows and the report in the run."""
     with listener(console) as progress:
         prepared = prepare(settings, token_counter(load_tokenizer(source.location)), progress)
     write_report(prepared.report, run.data)
@@ -146,6 +175,16 @@ def _prepare(settings: DataSettings, source: EncoderSource, run: RunDirectory, c
     for split, rows in zip(Split, (dataset.train, dataset.validation, dataset.test), strict=True):
         run.write_split(split, rows)
     return prepared
+
+
+def fitting_tokenizer(
+    source: EncoderSource, dataset: Dataset, settings: FineTuneSettings, run: RunDirectory, console: Console
+) -> Tokenization:
+    """The tokenizer of the run, and a word about what it gained."""
+    tokenization = make_tokenizer(source, dataset, settings, run.root / "tokenizer")
+    if tokenization.added:
+        console.print(f"vocabulary extended by {tokenization.added:,} characters that {settings.model} does not know")
+    return tokenization
 
 
 def fitting_length(settings: FineTuneSettings, dataset: Dataset, tokenization: Tokenization, limit: int) -> int:
@@ -161,18 +200,18 @@ def train(
     task: Task,
     dataset: Dataset,
     encoded: Encoded,
-    model: SequenceClassifier,
+    model: SequenceClassifier | SentenceEncoder,
     tokenization: Tokenization,
     run: RunDirectory,
     console: Console,
     after_epoch: AfterEpoch = go_on,
     ranks: Ranks = ALONE,
-    lesson: Lesson | None = None,
+    loop: Callable[..., ClassifierTrainer] = ClassifierTrainer,
 ) -> tuple[dict[str, object], Effort]:
     """Trains in place and leaves the best epoch's weights in `model`; returns the settings that the data decided, too.
 
-    The test split is not looked at. `after_epoch` can stop the training early. With a `lesson` the training rows have teachers'
-    answers, and those without a label follow the others.
+    The test split is not looked at. `after_epoch` can stop the training early. Rows without a label, which a distilling `loop`
+    learns from, follow the others.
     """
     epochs, rate = epochs_and_rate(settings, model.config.hidden_size, dataset)
     if settings.gradient_checkpointing:
@@ -184,22 +223,21 @@ def train(
 
     def score(module: nn.Module) -> float:
         training = module.training
-        logits = predict_logits(module, encoded.validation, _pad(tokenization))
+        logits = predict_logits(module, encoded.validation, padding(tokenization))
         module.train(training)
         return task.score(logits, truth)
 
     best = BestEpoch(run.trainer, score, settings.early_stopping_patience, after_epoch, ranks)
     with listener(console) as progress:
-        kind = ClassifierTrainer if lesson is None else partial(DistillingTrainer, lesson=lesson)
-        trainer = kind(
+        trainer = loop(
             model=model,
             args=training_arguments(settings, run.trainer, epochs, rate, precision, ranks),
             train_dataset=encoded.train,
-            data_collator=collator(_pad(tokenization)),
+            data_collator=encoded.train.collator(padding(tokenization)),
             callbacks=[best, CheckpointClock(settings.checkpoint_every_s, ranks), ProgressListener(progress, best)],
             loss=task.loss(settings, dataset),
             drawn=drawn_rows(settings, dataset, len(encoded.train) - len(dataset.train)),
-            batches=query_batches(settings, encoded.train, ranks),
+            batches=composed_batches(settings, encoded.train, ranks),
             settings=settings,
         )
         trainer.remove_callback(PrinterCallback)
@@ -217,8 +255,12 @@ def train(
     return {**chosen, "loss": settings.loss or usual_loss(settings.task)}, effort
 
 
-def query_batches(settings: FineTuneSettings, rows: EncodedDataset, ranks: Ranks) -> QueryBatches | None:
-    """For losses that compare the candidates of a query; None for all others. Raises InvalidSettings for several processes."""
+def composed_batches(
+    settings: FineTuneSettings, rows: EncodedDataset | EncodedRows, ranks: Ranks
+) -> QueryBatches | EpochBatches | None:
+    """For losses that compare the rows of a batch; None for all others. Raises InvalidSettings for several processes."""
+    if isinstance(rows, EncodedRows):
+        return rows.batches(settings.batch_size, settings.seed)
     if settings.loss not in RANKING_LOSSES:
         return None
     if ranks.size > 1:
@@ -243,10 +285,11 @@ def _train_or_resume(
     return time.monotonic() - begun
 
 
-def _save_checkpoint(model: SequenceClassifier, tokenization: Tokenization, run: RunDirectory) -> None:
+def save_checkpoint(save: Callable[[Path], None], tokenization: Tokenization, run: RunDirectory) -> None:
+    """What `save` writes into a folder, and the tokenizer, as the run's checkpoint."""
     aside = run.root / "checkpoint.partial"
     shutil.rmtree(aside, ignore_errors=True)
-    model.save(aside)
+    save(aside)
     shutil.copytree(tokenization.folder, aside, dirs_exist_ok=True)
     shutil.rmtree(run.checkpoint, ignore_errors=True)
     aside.replace(run.checkpoint)
@@ -261,7 +304,8 @@ def _discard_training_state(run: RunDirectory) -> None:
     shutil.rmtree(run.root / "tokenizer", ignore_errors=True)
 
 
-def _pad(tokenization: Tokenization) -> int:
+def padding(tokenization: Tokenization) -> int:
+    """Id of the padding token."""
     token = tokenization.tokenizer.pad_token_id
     return int(token) if token is not None else 0
 

@@ -136,7 +136,7 @@ def describe(settings: DataSettings, dataset: Dataset, findings: Findings, count
         path=settings.path,
         sources=findings.reading.sources,
         encodings=findings.reading.encodings,
-        columns={"text": columns.text, "text_pair": columns.text_pair, "label": columns.label, "split": columns.split},
+        columns={name: getattr(columns, name) for name in ("text", "text_pair", "label", "split")},
         rows_read=len(findings.reading.examples) + findings.reading.unlabelled,
         rows_kept=len(examples),
         unlabelled=findings.reading.unlabelled,
@@ -252,8 +252,9 @@ def _conflict(conflict: Conflict) -> ConflictReport:
 
 def _unequal(classes: list[ClassReport], weighed: bool) -> list[str]:
     warnings = []
-    most, least = max(classes, key=lambda c: c.total), min(classes, key=lambda c: c.total)
-    if most.total > IMBALANCE * least.total:
+    most = max(classes, key=lambda c: c.total, default=None)
+    least = min(classes, key=lambda c: c.total, default=None)
+    if most is not None and least is not None and most.total > IMBALANCE * least.total:
         warnings.append(
             f"{most.label!r} has {most.total} rows, {least.label!r} {least.total}: "
             + ("class weights are applied; more rows help more" if weighed else "more rows of the rare ones help")

@@ -49,7 +49,7 @@ def measure(method: Method, name: str, out: Path, options: Sequence[str]) -> Mea
 
 def table(measured: Sequence[Measured]) -> Table:
     """A row for each method."""
-    metric, title = headline(measured[0].record.task)
+    metric, title = headline(measured[0].record.task, measured[0].record.metrics["test"])
     shown = Table("method", box=None, pad_edge=False)
     for column in (
         "trained weights",

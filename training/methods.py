@@ -11,10 +11,11 @@ from typing import Any
 from torch import nn
 
 from training.heads import SequenceClassifier
+from training.sentence_encoder import SentenceEncoder
 from training.settings import FineTuneSettings
 
 
-def apply_method(model: SequenceClassifier, settings: FineTuneSettings) -> None:
+def apply_method(model: SequenceClassifier | SentenceEncoder, settings: FineTuneSettings) -> None:
     """Prepares the encoder, in place."""
     if settings.method == "lora":
         model.encoder = _with_lora(model.encoder, settings)
@@ -23,7 +24,7 @@ def apply_method(model: SequenceClassifier, settings: FineTuneSettings) -> None:
             parameter.requires_grad = settings.method == "bitfit" and name.endswith("bias")
 
 
-def merge(model: SequenceClassifier, settings: FineTuneSettings) -> None:
+def merge(model: SequenceClassifier | SentenceEncoder, settings: FineTuneSettings) -> None:
     """Makes the encoder a plain one again, in place; it answers as before."""
     if settings.method == "lora":
         model.encoder = model.encoder.merge_and_unload()

@@ -6,12 +6,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from training.dataset import Dataset
-from training.encoders import EncoderSource
+from training.encoders import EncoderSource, stored_pooling
 from training.failures import InvalidSettings
 from training.heads import HeadSettings, Pooling, SequenceClassifier, is_causal, load_encoder
+from training.sentence_encoder import SentenceEncoder
 from training.settings import FineTuneSettings
 from training.vocabulary import (
     MIN_UNKNOWN_SHARE,
@@ -39,7 +40,8 @@ def make_tokenizer(source: EncoderSource, dataset: Dataset, settings: FineTuneSe
     tokenizer = load_tokenizer(source.location)
     shutil.rmtree(folder, ignore_errors=True)
     tokenizer.save_pretrained(folder)
-    texts = [part for example in dataset.train for part in (example.text, example.text_pair) if part]
+    parts = ((each.text, each.text_pair, each.negative) for each in dataset.train)
+    texts = [part for example in parts for part in example if part]
     if settings.extend_vocabulary == "off" or not is_wordpiece(folder):
         return Tokenization(tokenizer, folder, 0)
     if unknown_share(texts[:: max(1, len(texts) // SAMPLE)], tokenizer) < MIN_UNKNOWN_SHARE:
@@ -67,6 +69,23 @@ def make_model(
     source: EncoderSource, tokenization: Tokenization, labels: list[str], settings: FineTuneSettings
 ) -> SequenceClassifier:
     """The pre-trained encoder with a new head."""
+    encoder = _encoder(source, tokenization, settings)
+    pooling = chosen_pooling(settings.pooling, source, encoder.config)
+    return SequenceClassifier(encoder, HeadSettings(labels=labels, pooling=pooling, dropout=settings.dropout))
+
+
+def make_sentence_encoder(
+    source: EncoderSource, tokenization: Tokenization, settings: FineTuneSettings
+) -> SentenceEncoder:
+    """The pre-trained encoder with its pooling: what it says itself, else the mean (Reimers and Gurevych 2019)."""
+    encoder = _encoder(source, tokenization, settings)
+    usual: Pooling | None = None if is_causal(encoder.config) else "mean"
+    wanted = settings.pooling or stored_pooling(Path(source.location)) or usual
+    return SentenceEncoder(encoder, chosen_pooling(wanted, source, encoder.config))
+
+
+def _encoder(source: EncoderSource, tokenization: Tokenization, settings: FineTuneSettings) -> PreTrainedModel:
+    """With rows for the tokens that the tokenizer gained. Raises InvalidSettings when it cannot be had."""
     try:
         encoder = load_encoder(source.location)
     except (OSError, ValueError) as error:
@@ -75,8 +94,7 @@ def make_model(
         ) from None
     if tokenization.added:
         extend_embeddings(encoder, len(tokenization.tokenizer), settings.seed)
-    pooling = chosen_pooling(settings.pooling, source, encoder.config)
-    return SequenceClassifier(encoder, HeadSettings(labels=labels, pooling=pooling, dropout=settings.dropout))
+    return encoder
 
 
 def chosen_pooling(wanted: Pooling | None, source: EncoderSource, config: PretrainedConfig) -> Pooling:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from training.heads import SequenceClassifier
+from training.sentence_encoder import SentenceEncoder
 from training.settings import FineTuneSettings
 
 UNDECAYED = re.compile(r"bias$|norm|(?:^|\.)ln_", re.IGNORECASE)
@@ -17,7 +18,9 @@ LAYER = re.compile(r"(?:^|\.)(?:layers?|h)\.(\d+)\.")
 """The number of a transformer's layer in the name of one of its weights: BERT's layer.3., GPT-2's h.3., others' layers.3."""
 
 
-def parameter_groups(model: SequenceClassifier, settings: FineTuneSettings, rate: float) -> list[dict[str, Any]]:
+def parameter_groups(
+    model: SequenceClassifier | SentenceEncoder, settings: FineTuneSettings, rate: float
+) -> list[dict[str, Any]]:
     """The trained weights in groups of one rate: no weight decay on biases and normalisation, the head at its own rate.
 
     With `layer_rate_decay` each layer of the encoder learns slower than the one above it.
@@ -28,7 +31,8 @@ def parameter_groups(model: SequenceClassifier, settings: FineTuneSettings, rate
     for name, parameter in trained:
         decay = 0.0 if UNDECAYED.search(name) else settings.weight_decay
         groups[rate * settings.layer_rate_decay ** (top - layer_of(name)), decay].append(parameter)
-    groups[rate * settings.head_rate_factor, 0.0] += model.classifier.parameters()
+    if isinstance(model, SequenceClassifier):
+        groups[rate * settings.head_rate_factor, 0.0] += model.classifier.parameters()
     return [{"params": weights, "lr": lr, "weight_decay": decay} for (lr, decay), weights in groups.items()]
 
 

@@ -89,7 +89,8 @@ def distinct_rows(settings: DataSettings, progress: Progress = silent) -> Distin
         kept, groups = unique, tie_queries(unique, settings.group_threshold, progress)
     else:
         thresholds = (settings.near_duplicate_threshold, settings.group_threshold)
-        kept, groups = drop_near(unique, *thresholds, duplicates, progress)
+        related = settings.relation is not None
+        kept, groups = drop_near(unique, *thresholds, duplicates, progress, first_texts=related)
     _require_classes(kept, settings, cleaning)
     return DistinctRows(kept, groups, reading, cleaning, duplicates, found_leaks, dropped)
 

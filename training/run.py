@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -56,8 +56,19 @@ HEADLINES: dict[str, dict[str, str]] = {
         "calibration_error_before": "calibration error before",
         "calibration_error": "after",
     },
+    "embedding": {
+        "mrr_at_10": "MRR@10",
+        "recall_at_1": "recall@1",
+        "recall_at_5": "recall@5",
+        "recall_at_10": "recall@10",
+        "ndcg_at_10": "nDCG@10",
+        "spearman": "Spearman",
+        "pearson": "Pearson",
+        "mean_average_precision": "mean average precision",
+        "neighbour_accuracy": "nearest has the same label",
+    },
 }
-"""Metrics of a record that are shown, and their titles; the first one is what a model is judged by."""
+"""Metrics of a record that are shown, and their titles; the first one that it has is what a model is judged by."""
 
 
 PLAIN = {"mae", "rmse", "pearson", "spearman"}
@@ -69,9 +80,15 @@ def as_shown(metric: str, value: float) -> str:
     return f"{value:.4g}" if metric in PLAIN else f"{100 * value:.1f} %"
 
 
-def headline(task: str) -> tuple[str, str]:
-    """The metric that a task's models are judged by: its name in records, and for people."""
-    return next(iter(HEADLINES[task].items()))
+def shown(task: str, scores: Iterable[str]) -> dict[str, str]:
+    """The metrics that are shown, and their titles, of those in `scores`."""
+    having = set(scores)
+    return {name: title for name, title in HEADLINES[task].items() if name in having}
+
+
+def headline(task: str, scores: Iterable[str] | None = None) -> tuple[str, str]:
+    """The metric that a task's models are judged by, of those in `scores`: its name in records, and for people."""
+    return next(iter((HEADLINES[task] if scores is None else shown(task, scores)).items()))
 
 
 class Effort(BaseModel):
@@ -209,6 +226,8 @@ class RunDirectory:
                     row["value"] = example.value
                 if example.text_pair is not None:
                     row["text_pair"] = example.text_pair
+                if example.negative is not None:
+                    row["negative"] = example.negative
                 if example.extra:
                     row["extra"] = example.extra
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -231,4 +250,6 @@ class RunDirectory:
                     row.get("extra", {}),
                     tuple(row["labels"]) if "labels" in row else None,
                     row.get("value"),
+                    None,
+                    row.get("negative"),
                 )

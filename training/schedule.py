@@ -20,6 +20,8 @@ FEW_ROWS = 200
 IMBALANCE = 10.0
 CLASSES_OF_NUMBERS = 10
 """Numbers are trained on for as long as so many classes would be."""
+ENCODER_RATE, SMALL_ENCODER_RATE = 2e-5, 5e-5
+"""Of sentence encoders; 2e-5 is what Reimers and Gurevych (2019) use for BERT-base."""
 
 
 def chosen_epochs(rows: int, classes: int, steps_per_epoch: int) -> int:
@@ -51,11 +53,21 @@ RATES: dict[Method, float] = {"full": 1.0, "frozen": 1.0, "bitfit": 5.0, "lora":
 
 def epochs_and_rate(settings: FineTuneSettings, width: int, dataset: Dataset) -> tuple[int, float]:
     """Epochs and peak learning rate: as the settings say, else chosen for the training rows and an encoder of that width."""
+    if settings.task == "embedding":
+        return encoder_epochs_and_rate(settings, width, len(dataset.train))
     rows, classes = len(dataset.train), len(dataset.labels) or CLASSES_OF_NUMBERS
     drawn = len(drawn_rows(settings, dataset))
     steps = -(-drawn // (settings.batch_size * settings.gradient_accumulation))
     epochs = settings.epochs or chosen_epochs(drawn, classes, steps)
     return epochs, settings.learning_rate or RATES[settings.method] * chosen_rate(width, rows, classes)
+
+
+def encoder_epochs_and_rate(settings: FineTuneSettings, width: int, rows: int) -> tuple[int, float]:
+    """The same for sentence encoders, which know much of it already and forget it at the rates of a new head."""
+    steps = -(-rows // (settings.batch_size * settings.gradient_accumulation))
+    epochs = settings.epochs or max(FEWEST, min(MOST, -(-MIN_STEPS // max(1, steps))))
+    rate = ENCODER_RATE if width > WIDE else SMALL_ENCODER_RATE
+    return epochs, settings.learning_rate or RATES[settings.method] * rate
 
 
 def drawn_rows(settings: FineTuneSettings, dataset: Dataset, unlabelled: int = 0) -> EpochRows:

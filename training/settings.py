@@ -93,6 +93,13 @@ class FineTuneSettings(BaseModel):
     class_weights: Literal["auto", "balanced", "none"] = "auto"
     """balanced: inverse frequency; auto: balanced when the largest class has 10 times the rows of the smallest. Where texts
     can have several labels: balanced weighs the rows that have a label up to those that do not; auto does not weigh."""
+    similarity_scale: float = Field(default=20.0, gt=0, le=1000)
+    """Cosines are multiplied by it in the losses of sentence encoders; its inverse is the temperature of contrastive learning."""
+    hard_negatives: int = Field(default=0, ge=0, le=16)
+    """For each pair so many texts that the encoder, before training, takes for its second one (sentence encoders)."""
+    cached_batch: int | None = Field(default=None, ge=1)
+    """Texts that a sentence encoder computes at once, so that memory holds a large batch of negatives (Gao et al. 2021,
+    GradCache); slower. None: the whole batch."""
     early_stopping_patience: int = Field(default=3, ge=1)
     """Epochs without a better validation score before training stops."""
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
@@ -122,7 +129,26 @@ class FineTuneSettings(BaseModel):
             raise ValueError("sampling and class_weights are for classes, not for numbers")
         if (self.data.label_separator is None) is (self.task == "multi_label_classification"):
             raise ValueError("label_separator and the task multi_label_classification belong together")
+        self._consistent_encoder()
         return self
+
+    def _consistent_encoder(self) -> None:
+        if (self.data.relation is None) is (self.task == "embedding"):
+            raise ValueError("data.relation says what the task embedding learns from, and is for that task alone")
+        if self.task != "embedding":
+            if self.hard_negatives or self.cached_batch:
+                raise ValueError("hard_negatives and cached_batch are for the task embedding")
+            return
+        if self.loss is not None or self.sampling != "none" or self.class_weights == "balanced":
+            raise ValueError(
+                "loss, sampling and class_weights are for labels; what a sentence encoder learns from is its loss"
+            )
+        if self.method == "frozen":
+            raise ValueError(
+                "method frozen: a sentence encoder has no head, so nothing would be trained; bitfit trains least"
+            )
+        if self.batch_size < 2:
+            raise ValueError("batch_size 1: the other texts of a batch are what a text is told from; give 2 or more")
 
 
 def load_settings(
@@ -148,6 +174,8 @@ def load_settings(
         raise InvalidSettings(
             f"{', '.join(distillation)}: no teacher; give the folder of a finished run with --teacher RUN"
         )
+    if task == "embedding":
+        data.setdefault("relation", "auto")
     if "path" not in data:
         raise InvalidSettings("no data: give --data FILE, or data.path in the configuration file")
     present = {name: group for name, group in found.items() if group}

@@ -25,7 +25,7 @@ def split(examples: list[Example], groups: list[int], settings: DataSettings) ->
     Raises UnusableData when no classifier can be trained on the rows.
     """
     labels = sorted({label for example in examples for label in example.given})
-    if settings.label_kind == "class" and len(labels) < MIN_CLASSES:
+    if settings.label_kind == "class" and len(labels) < MIN_CLASSES and any(example.given for example in examples):
         raise UnusableData(
             f"{settings.path}: every row has the label {labels[0]!r}; a classifier needs two labels or more"
         )
@@ -44,7 +44,8 @@ def fingerprint(examples: list[Example]) -> str:
     """SHA-256 over text, pair, label and split of every row, in order."""
     digest = hashlib.sha256()
     for example in examples:
-        for part in (example.text, example.text_pair or "", example.label, str(example.split)):
+        negative = () if example.negative is None else (example.negative,)
+        for part in (example.text, example.text_pair or "", example.label, str(example.split), *negative):
             data = part.encode()
             digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()

@@ -16,14 +16,13 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from training.atomic_files import replace_file
 from training.data_parallel import Ranks
 from training.encoding import EncodedDataset, EncodedExample, LengthGroupedOrder, collator, sorted_batches
 from training.optimization import parameter_groups
-from training.query_batches import QueryBatches
 from training.sampling import EpochRows
 from training.settings import FineTuneSettings
 
@@ -47,7 +46,7 @@ class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no t
         loss: nn.Module,
         drawn: EpochRows,
         settings: FineTuneSettings,
-        batches: QueryBatches | None = None,
+        batches: Sampler[list[int]] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -71,7 +70,7 @@ class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no t
         return LengthGroupedOrder(dataset.lengths, self._settings.batch_size, self.args.seed, self._drawn)
 
     def get_train_dataloader(self) -> DataLoader[EncodedExample]:
-        """Of whole queries where the loss compares their candidates."""
+        """Composed where the loss compares rows of a batch, such as the candidates of a query."""
         if self._batches is None:
             loader: DataLoader[EncodedExample] = super().get_train_dataloader()
             return loader

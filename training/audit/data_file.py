@@ -37,7 +37,9 @@ def write_rows(rows: DistinctRows, examples: Iterable[Example], path: Path) -> N
             writer = csv.DictWriter(file, [*named, *extra], restval="", extrasaction="ignore")
             writer.writeheader()
             for example in kept:
-                row = {**example.extra, columns.text: example.text, columns.label: example.label}
+                row = {**example.extra, columns.text: example.text}
+                if columns.label is not None:
+                    row[columns.label] = example.label
                 if columns.text_pair is not None:
                     row[columns.text_pair] = example.text_pair or ""
                 if split is not None:

@@ -54,3 +54,15 @@ class LabelColumns(Columns):
             help="Between the labels of one text in the label column.", show_default="| for several labels a text"
         ),
     ] = None
+    relation: Annotated[
+        str | None,
+        typer.Option(
+            help="Task embedding: pair (texts of a row belong together), score (a number says how near they are), label "
+            "(texts of one label do).",
+            show_default="the columns say",
+        ),
+    ] = None
+    negative: Annotated[
+        str | None,
+        typer.Option(help="Task embedding: column of a text that does not belong with the first.", show_default=False),
+    ] = None

@@ -15,7 +15,7 @@ from training.commands.distillation_options import DistillationOptions
 from training.commands.option_groups import given, with_option_groups
 from training.commands.report import ReportOptions
 from training.report.settings import ReportSettings
-from training.run import HEADLINES, PLAIN, DistillationRecord, RunDirectory, RunRecord, as_shown, headline
+from training.run import PLAIN, DistillationRecord, RunDirectory, RunRecord, as_shown, headline, shown
 from training.terminal import console, failures_shown, quiet_libraries
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class FitOptions:
         str | None,
         typer.Option(
             help="single_label_classification, multi_label_classification where texts can have several labels or none, "
-            "regression where the label is a number, or pair_scoring where rows are query, candidate and relevance.",
+            "regression where the label is a number, pair_scoring where rows are query, candidate and relevance, or embedding: "
+            "a vector a text.",
             show_default="single_label_classification",
         ),
     ] = None
@@ -64,6 +65,18 @@ class FitOptions:
     ] = None
     sampling: Annotated[
         str | None, typer.Option(help="none, over, square_root or under: for unequal classes.", show_default="none")
+    ] = None
+    hard_negatives: Annotated[
+        int | None, typer.Option(help="Task embedding: so many for each pair, found by the encoder.", show_default="0")
+    ] = None
+    cached_batch: Annotated[
+        int | None,
+        typer.Option(
+            help="Task embedding: texts computed at once, for batches larger than memory.", show_default=False
+        ),
+    ] = None
+    similarity_scale: Annotated[
+        float | None, typer.Option(help="Task embedding: times the cosines in the loss.", show_default="20")
     ] = None
     mixed_precision: Annotated[str | None, typer.Option(help="auto, no, fp16 or bf16.", show_default="auto")] = None
     early_stopping_patience: Annotated[int | None, typer.Option(show_default="3")] = None
@@ -111,14 +124,21 @@ def fit(
 def _train(settings: FineTuneSettings, run: RunDirectory, fingerprint: str) -> RunRecord:
     """In this process, or together with those that torchrun started beside it."""
     from training.data_parallel import Ranks
+    from training.embedding.fitting import fit_encoder
+    from training.failures import InvalidSettings
     from training.fine_tuning import fine_tune
 
     ranks = Ranks.joined()
     if ranks.size == 1:
-        return fine_tune(settings, run, fingerprint, console)
+        step = fit_encoder if settings.task == "embedding" else fine_tune
+        return step(settings, run, fingerprint, console)
     if not ranks.first:
         console.quiet = True
     try:
+        if settings.task == "embedding":
+            raise InvalidSettings(
+                "the task embedding is trained by one process: its texts are told from the whole batch"
+            )
         with TemporaryDirectory(prefix="bertline-rank-") as aside:
             mine = run if ranks.first else run.aside(Path(aside))
             return fine_tune(settings, mine, fingerprint, console, ranks)
@@ -139,7 +159,7 @@ def _report(record: RunRecord, run: RunDirectory, settings: ReportSettings) -> N
 
 
 def _show(record: RunRecord, run: RunDirectory) -> None:
-    headlines = HEADLINES[record.task]
+    headlines = shown(record.task, record.metrics["test"])
     table = Table("split", box=None, pad_edge=False)
     for title in headlines.values():
         table.add_column(title, justify="right")

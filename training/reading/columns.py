@@ -57,9 +57,11 @@ class Columns:
     """Names of the columns that matter; the rest are extra."""
 
     text: str
-    label: str
+    label: str | None
+    """None where texts belong together because they stand in one row."""
     text_pair: str | None
     split: str | None
+    negative: str | None = None
 
 
 def find_columns(table: Table, settings: DataSettings) -> Columns:

@@ -13,6 +13,7 @@ from training.reading.columnar import read_hub, read_parquet
 from training.reading.columns import Columns, find_columns
 from training.reading.delimited import read_delimited
 from training.reading.json_lines import read_json_lines
+from training.reading.relations import find_related_columns, related_example
 from training.reading.table import Record, Table
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -44,16 +45,18 @@ def read(settings: DataSettings) -> Reading:
     parts = list(_tables(settings))
     examples: list[Example] = []
     unlabelled = 0
-    columns = find_columns(parts[0][1], settings)
+    related = settings.relation is not None
+    columns = (find_related_columns if related else find_columns)(parts[0][1], settings)
     for split, table in parts:
         _require(table, columns)
         for record in table.records:
-            label = (record.values.get(columns.label) or "").strip()
-            if not label and settings.label_separator is None:
+            label = (record.values.get(columns.label) or "").strip() if columns.label is not None else ""
+            if not label and settings.label_separator is None and columns.label is not None:
                 unlabelled += 1
                 continue
-            examples.append(_example(record, label, columns, table, split, settings))
-    if not any(example.given or example.value is not None for example in examples):
+            example = _example(record, label, columns, table, split, settings)
+            examples.append(related_example(example, record, columns) if related else example)
+    if not (examples if related else any(example.given or example.value is not None for example in examples)):
         raise UnreadableData(
             f"{settings.path}: the column {columns.label!r} is empty in every row; there are no labels"
         )
@@ -114,7 +117,7 @@ def _split_word(word: str) -> Split | None:
 
 
 def _require(table: Table, columns: Columns) -> None:
-    for name in (columns.text, columns.label, columns.text_pair):
+    for name in (columns.text, columns.label, columns.text_pair, columns.negative):
         if name is not None and name not in table.columns:
             raise UnreadableData(f"{table.source} has no column {name!r}; it has {', '.join(map(repr, table.columns))}")
 
@@ -148,7 +151,7 @@ def _example(
             raise UnreadableData(
                 f"{table.source}, line {record.line}, column {columns.split!r}: {word!r} is no split; use one of {known}"
             )
-    used = {columns.text, columns.label, columns.text_pair, columns.split}
+    used = {columns.text, columns.label, columns.text_pair, columns.split, columns.negative}
     separator = settings.label_separator
     labels = None if separator is None else _labels(label, separator)
     value = None if settings.label_kind == "class" else _number(label, record, columns, table, settings)

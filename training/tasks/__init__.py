@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from training.dataset import TaskName
+from training.tasks.embedding import Embedding
 from training.tasks.multi_label import MultiLabel
 from training.tasks.pair_scoring import PairScoring
 from training.tasks.regression import Regression
@@ -16,6 +17,7 @@ TASKS: dict[TaskName, Task] = {
     "multi_label_classification": MultiLabel(),
     "regression": Regression(),
     "pair_scoring": PairScoring(),
+    "embedding": Embedding(),
 }
 
 

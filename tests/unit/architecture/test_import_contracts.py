@@ -27,6 +27,8 @@ PLANTED = [
     ("generated-code", "services/inference/execution/computation.py", "import open_inference.grpc_service_pb2"),
     ("optimum-in-one-place", "export/quantization.py", "import optimum.onnxruntime"),
     ("cleanlab-in-one-place", "training/audit/folds.py", "import cleanlab.filter"),
+    ("sentence-transformers-in-one-place", "training/embedding/mining.py", "import sentence_transformers"),
+    ("embedding-layers", "training/embedding/retrieval.py", "import training.embedding.rows"),
     ("audit-layers", "training/audit/findings.py", "import training.audit.sheet"),
     ("distillation-layers", "training/distillation/layers.py", "import training.distillation.teachers"),
     ("optuna-in-one-place", "training/fine_tuning.py", "import optuna"),

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.encoder_proof import EncoderGate, judge, nearest, units
+from export.encoder_proof import judge, nearest
 from export.encoder_texts import read_texts
 from export.manifest import ParityProof
+from export.settings import EncoderGate
+from training.embedding.retrieval import units
 from training.failures import UnreadableData
 
 

@@ -1,0 +1,88 @@
+"""Asks a sentence encoder which held-out text is nearest to each of some others, and lays the answers out as a table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from services.clients import InferenceClient, Scored, ScoreReply
+from services.quickstart.samples import Sample, pick
+
+CANDIDATES = 32
+"""Held-out rows whose texts are looked at; a call takes a bounded number."""
+TEXT_WIDTH, WANTED_WIDTH = 44, 24
+"""Columns of the terminal; a Chinese character takes two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """A text, those that its nearest one is looked for among, and which of them belong with it."""
+
+    text: str
+    candidates: list[str]
+    right: frozenset[str]
+    wanted: str
+    """What belongs with it, for people; where a number says how near two texts are, that number and the second text."""
+    judged: bool
+    """Whether the nearest can be right or wrong."""
+
+
+def pick_neighbourhoods(file: Path, count: int) -> list[Neighbourhood]:
+    """Up to `count` rows of a test.jsonl as `pick` orders them. Raises NoSamples."""
+    held_out = pick(file, CANDIDATES)
+    return [_neighbourhood(sample, held_out) for sample in held_out[:count]]
+
+
+def _neighbourhood(sample: Sample, held_out: Sequence[Sample]) -> Neighbourhood:
+    if sample.text_pair is None:
+        others = {each.text: each.label for each in held_out if each.text != sample.text} or {sample.text: sample.label}
+        right = frozenset(text for text, label in others.items() if label == sample.label)
+        return Neighbourhood(sample.text, list(others), right, sample.label, True)
+    candidates = list(dict.fromkeys(each.text_pair for each in held_out if each.text_pair is not None))
+    right = frozenset(each.text_pair for each in held_out if each.text == sample.text and each.text_pair is not None)
+    wanted = f"({sample.label}) {sample.text_pair}" if sample.label else sample.text_pair
+    return Neighbourhood(sample.text, candidates, right, wanted, not sample.label)
+
+
+def neighbour_answers(client: InferenceClient, model: str, samples: Sequence[Neighbourhood]) -> Table:
+    """Scores the candidates of the samples one by one. Raises CallFailed."""
+    table = Table(box=None, pad_edge=False, title_justify="left")
+    for name in ("text", "nearest held-out text"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=TEXT_WIDTH)
+    table.add_column("cosine", justify="right")
+    table.add_column("belongs with it", no_wrap=True, overflow="ellipsis", max_width=WANTED_WIDTH)
+    table.add_column("latency", justify="right")
+    client.score(samples[0].text, samples[0].candidates, model=model)  # the first call also opens the connection
+    right = 0
+    for sample in samples:
+        begun = time.perf_counter()
+        reply = client.score(sample.text, sample.candidates, model=model, top_k=1)
+        latency = f"{1000 * (time.perf_counter() - begun):.1f} ms"
+        best = reply.results[0]
+        if isinstance(best, Scored):
+            nearest = sample.candidates[best.index]
+            found = nearest in sample.right
+            right += found
+            mark = "[green]✓[/]" if found else f"[yellow]{'✗ ' if sample.judged else ''}{_line(sample.wanted)}[/]"
+            table.add_row(_line(sample.text), _line(nearest), f"{best.score:.3f}", mark, latency)
+        else:
+            reason = f"[red]{escape(best.details.reason)}[/]"
+            table.add_row(_line(sample.text), reason, "", _line(sample.wanted), latency)
+        table.title = _title(reply, right, samples)
+    return table
+
+
+def _line(text: str) -> str:
+    return escape(" ".join(text.split()))
+
+
+def _title(reply: ScoreReply, right: int, samples: Sequence[Neighbourhood]) -> str:
+    served = f"{escape(reply.model)} version {reply.version}, {reply.variant}"
+    if not all(sample.judged for sample in samples):
+        return f"{served}: what is nearest to {len(samples)} held-out texts"
+    return f"{served}: {right} of {len(samples)} held-out texts find one that belongs with them"

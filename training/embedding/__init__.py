@@ -1,0 +1,1 @@
+"""Training of sentence encoders: texts that belong together end up near one another."""

@@ -1,0 +1,122 @@
+"""The training step of sentence encoders: from settings to a complete run directory."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+
+from rich.console import Console
+from transformers import set_seed
+
+from training.attempts import discard_other_attempt
+from training.dataset import Dataset, Example, Split
+from training.embedding.batches import LabelBatches
+from training.embedding.evaluation import truth_of
+from training.embedding.losses import LOSS_NAMES
+from training.embedding.mining import given_negatives, hard_negatives
+from training.embedding.relations import relation_of, singles
+from training.embedding.rows import EncodedRows
+from training.embedding.trainer import EncoderTrainer
+from training.encoders import find_encoder
+from training.encoding import EncodedDataset, encode
+from training.failures import UnusableData
+from training.fine_tuning import (
+    Encoded,
+    Facts,
+    complete,
+    fitting_length,
+    fitting_tokenizer,
+    padding,
+    prepared_rows,
+    save_checkpoint,
+    train,
+)
+from training.model_making import Tokenization, make_sentence_encoder, position_limit
+from training.run import RunDirectory, RunRecord
+from training.sentence_encoder import SentenceEncoder
+from training.settings import FineTuneSettings
+from training.tasks.embedding import Embedding
+from training.trainer import predict_logits
+
+LEAST = 4
+"""Held-out rows of a split; among fewer candidates the right one is found by chance."""
+
+
+def fit_encoder(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: str, console: Console) -> RunRecord:
+    """Trains and evaluates; writes everything into `run`. Resumes when an earlier attempt was cut off.
+
+    Raises UnreadableData, UnusableData or InvalidSettings, each naming what is wrong and what to do.
+    """
+    begun = time.monotonic()
+    discard_other_attempt(run, step_fingerprint)
+    set_seed(settings.seed)
+    source = find_encoder(settings.model)
+    dataset = prepared_rows(settings.data, source, run, console).dataset
+    _require_enough(dataset, settings)
+    tokenization = fitting_tokenizer(source, dataset, settings, run, console)
+    set_seed(settings.seed)
+    model = make_sentence_encoder(source, tokenization, settings)
+    texts = replace(dataset, train=singles(dataset.train))
+    max_length = fitting_length(settings, texts, tokenization, position_limit(model.config))
+    held_out = {
+        split: _texts(rows, tokenization, max_length)
+        for split, rows in ((Split.VALIDATION, dataset.validation), (Split.TEST, dataset.test))
+    }
+    before = predict_logits(model, held_out[Split.TEST], padding(tokenization))
+    rows = _training_rows(settings, dataset, model, tokenization, max_length, console)
+    encoded = Encoded(rows, held_out[Split.VALIDATION], held_out[Split.TEST])
+    task = Embedding()
+    set_seed(settings.seed)
+    config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console, loop=EncoderTrainer)
+    vectors = {split: predict_logits(model, each, padding(tokenization)) for split, each in held_out.items()}
+    run.evaluation.mkdir(parents=True, exist_ok=True)
+    judgement = task.compared(vectors, before, dataset, run.evaluation)
+    save_checkpoint(partial(model.save, max_length=max_length), tokenization, run)
+    relation = relation_of(dataset.train)
+    config |= {"relation": relation, "loss": LOSS_NAMES[relation]}
+    facts = Facts(max_length, model.pooling, False, step_fingerprint, time.monotonic() - begun)
+    return complete(run, settings, dataset, judgement, effort, config, facts)
+
+
+def _texts(rows: list[Example], tokenization: Tokenization, max_length: int) -> EncodedDataset:
+    texts = singles(rows)
+    return encode(texts, tokenization.tokenizer, [0] * len(texts), max_length)
+
+
+def _training_rows(
+    settings: FineTuneSettings,
+    dataset: Dataset,
+    model: SentenceEncoder,
+    tokenization: Tokenization,
+    max_length: int,
+    console: Console,
+) -> EncodedRows:
+    examples = dataset.train
+    negatives = given_negatives(examples)
+    if settings.hard_negatives:
+        vectors = predict_logits(model, _texts(examples, tokenization, max_length), padding(tokenization))
+        mined = hard_negatives(examples, vectors, settings.hard_negatives)
+        console.print(f"{sum(map(len, mined)):,} hard negatives found for {len(examples):,} pairs")
+        negatives = [
+            [*one, *(text for text in more if text not in one)] for one, more in zip(negatives, mined, strict=True)
+        ]
+    truth = truth_of(examples, dataset.labels)
+    targets = [0] * len(examples) if truth.ndim == 2 else truth.tolist()
+    return EncodedRows(examples, negatives, targets, tokenization.tokenizer, max_length)
+
+
+def _require_enough(dataset: Dataset, settings: FineTuneSettings) -> None:
+    path = settings.data.path
+    for split, rows in ((Split.VALIDATION, dataset.validation), (Split.TEST, dataset.test)):
+        if len(rows) < LEAST:
+            raise UnusableData(
+                f"{path}: the {split} split has {len(rows)} rows, too few to judge by; give {LEAST} or more"
+            )
+    relation = relation_of(dataset.train)
+    if settings.hard_negatives and relation != "pair":
+        raise UnusableData(
+            f"{path}: hard negatives are for pairs of texts that belong together; leave --hard-negatives away"
+        )
+    if relation == "label" and not LabelBatches([each.label for each in dataset.train], 2, 0).groups:
+        raise UnusableData(f"{path}: no label has two training rows, so no two texts belong together; add rows")

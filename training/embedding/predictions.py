@@ -1,0 +1,54 @@
+"""What an encoder says of each test row, for predictions.jsonl."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.dataset import Example
+from training.embedding.likeness import cosines
+from training.embedding.retrieval import Collection, by_vectors, ranked, units
+
+
+def prediction_lines(
+    examples: Sequence[Example], vectors: NDArray[np.float32], truth: NDArray[np.int64] | NDArray[np.float32]
+) -> Iterator[dict[str, object]]:
+    """pair: the nearest second text of each query. score: the cosine. label: the nearest other text and its label."""
+    if truth.ndim == 2:
+        yield from _found(examples, vectors, truth.astype(np.int64, copy=False))
+    elif truth.dtype == np.float32:
+        for example, cosine in zip(examples, cosines(vectors), strict=True):
+            texts = {"text": example.text, "text_pair": example.text_pair}
+            yield {**texts, "similarity": float(example.label), "cosine": round(float(cosine), 6)}
+    else:
+        yield from _neighbours(examples, vectors)
+
+
+def _found(
+    examples: Sequence[Example], vectors: NDArray[np.float32], truth: NDArray[np.int64]
+) -> Iterator[dict[str, object]]:
+    collection = Collection.of(truth)
+    found = by_vectors(vectors, collection)
+    for row, best, right in zip(collection.queries, found, collection.right, strict=True):
+        hits = [position + 1 for position, candidate in enumerate(best.tolist()) if candidate in right]
+        yield {
+            "text": examples[row].text,
+            "right": [examples[collection.candidates[candidate]].text_pair for candidate in sorted(right)],
+            "nearest": examples[collection.candidates[int(best[0])]].text_pair,
+            "rank": hits[0] if hits else None,
+        }
+
+
+def _neighbours(examples: Sequence[Example], vectors: NDArray[np.float32]) -> Iterator[dict[str, object]]:
+    known = units(vectors)
+
+    def scores(some: slice) -> NDArray[np.float32]:
+        near: NDArray[np.float32] = known[some] @ known.T
+        near[np.arange(len(near)), np.arange(some.start, some.stop)] = -np.inf
+        return near
+
+    for example, (best,) in zip(examples, ranked(len(known), scores, 1), strict=True):
+        nearest = examples[int(best)]
+        yield {"text": example.text, "label": example.label, "nearest": nearest.text, "nearest_label": nearest.label}

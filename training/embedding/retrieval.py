@@ -1,0 +1,104 @@
+"""How well queries find the texts that belong with them, among all second texts of a split.
+
+The measures are those of the field: reciprocal rank of the first right one within the first 10 (MRR@10), share of the right ones
+among the first k (recall@k), and discounted cumulative gain over the best possible one (nDCG@10, Jarvelin and Kekalainen 2002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.dataset import Example
+
+DEEPEST = 10
+CUTS = (1, 5, 10)
+QUERIES_AT_ONCE = 512
+
+Scores = NDArray[np.float32]
+Ranked = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """The different queries of a split, its different candidates, and which belong together."""
+
+    queries: list[int]
+    """Row of each query, the first that has it."""
+    candidates: list[int]
+    """The same of the candidates."""
+    right: list[frozenset[int]]
+    """For each query the positions of its candidates."""
+
+    @classmethod
+    def of(cls, identities: NDArray[np.int64]) -> Collection:
+        """Of the identities of first and second texts, [rows, 2]: equal texts have equal numbers."""
+        queries: dict[int, int] = {}
+        candidates: dict[int, int] = {}
+        for row, (query, candidate) in enumerate(identities.tolist()):
+            queries.setdefault(query, row)
+            candidates.setdefault(candidate, row)
+        place = {candidate: position for position, candidate in enumerate(candidates)}
+        right: dict[int, set[int]] = {query: set() for query in queries}
+        for query, candidate in identities.tolist():
+            right[query].add(place[candidate])
+        return cls(list(queries.values()), list(candidates.values()), [frozenset(right[query]) for query in queries])
+
+
+def identities_of(examples: Sequence[Example]) -> NDArray[np.int64]:
+    """A number for each different text, int64 [rows, 2]."""
+    numbers: dict[str, int] = {}
+    rows = [
+        [numbers.setdefault(text, len(numbers)) for text in (example.text, example.text_pair or "")]
+        for example in examples
+    ]
+    return np.array(rows, np.int64)
+
+
+def units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scaled to length 1 (L2), row by row; zeros stay zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = vectors / np.maximum(lengths, np.float32(1e-12))
+    return scaled
+
+
+def by_vectors(vectors: NDArray[np.float32], collection: Collection) -> Ranked:
+    """Candidates of each query, nearest first, of vectors [2 x rows, width]: all first texts, then all second ones."""
+    rows = len(vectors) // 2
+    known = units(vectors)
+    queries = known[collection.queries]
+    candidates = known[rows:][collection.candidates]
+    return ranked(len(queries), lambda some: queries[some] @ candidates.T)
+
+
+def ranked(queries: int, scores: Callable[[slice], Scores], deepest: int = DEEPEST) -> Ranked:
+    """Positions of the candidates with the highest scores, int64 [queries, deepest or fewer]; equal ones in their order."""
+    return np.concatenate([_top(scores(some), deepest) for some in _slices(queries)])
+
+
+def measures(found: Ranked, collection: Collection) -> dict[str, NDArray[np.float64]]:
+    """Of each query, [queries], all in [0, 1]."""
+    right = collection.right
+    hits = np.array(
+        [[candidate in wanted for candidate in row] for row, wanted in zip(found.tolist(), right, strict=True)]
+    )
+    wanted = np.array([len(each) for each in right])
+    first = np.where(hits.any(axis=1), hits.argmax(axis=1) + 1, np.inf)
+    discounts = 1 / np.log2(np.arange(2, DEEPEST + 2))
+    best = np.cumsum(discounts)[np.minimum(wanted, DEEPEST) - 1]
+    recalls = {f"recall_at_{cut}": hits[:, :cut].sum(axis=1) / wanted for cut in CUTS}
+    gains = (hits * discounts[: hits.shape[1]]).sum(axis=1)
+    return {"mrr_at_10": 1 / first, **recalls, "ndcg_at_10": gains / best}
+
+
+def _slices(count: int) -> Iterator[slice]:
+    for start in range(0, count, QUERIES_AT_ONCE):
+        yield slice(start, min(count, start + QUERIES_AT_ONCE))
+
+
+def _top(scores: Scores, deepest: int) -> Ranked:
+    order: Ranked = np.argsort(-scores, axis=1, kind="stable")[:, :deepest].astype(np.int64)
+    return order

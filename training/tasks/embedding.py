@@ -1,0 +1,72 @@
+"""Vectors of texts: near one another where texts belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from training.dataset import Dataset, Example, Split
+from training.embedding.evaluation import Scored, evaluated, relation_of_truth, retrieved, scores_of, truth_of
+from training.embedding.losses import loss_of
+from training.embedding.predictions import prediction_lines
+from training.embedding.relations import relation_of
+from training.embedding.retrieval import Collection, identities_of
+from training.embedding.word_overlap import by_words
+from training.run import headline
+from training.settings import FineTuneSettings
+from training.tasks.files import write_metrics, write_predictions
+from training.tasks.task import Judgement, Logits, Truth
+
+BEFORE, WORDS = "test, before training", "test, shared words"
+"""What the test scores stand beside in a record."""
+
+
+class Embedding:
+    """Contrastive losses; retrieval, correlation with similarities, or average precision of labels.
+
+    In place of logits there are vectors [texts, width], of the texts as `training.embedding.relations.singles` orders them.
+    """
+
+    def truth(self, examples: Sequence[Example], labels: Sequence[str]) -> Truth:
+        """See `training.embedding.evaluation.Truth`."""
+        return truth_of(examples, labels)
+
+    def loss(self, settings: FineTuneSettings, dataset: Dataset) -> Any:
+        """The one that fits the rows; it computes vectors itself, so it is for `training.embedding.trainer` alone."""
+        return loss_of(relation_of(dataset.train), settings)
+
+    def score(self, logits: Logits, truth: Truth) -> float:
+        """MRR@10, Spearman's correlation, or mean average precision."""
+        scores = scores_of(logits, truth)
+        return scores[headline("embedding", scores)[0]]
+
+    def judge(self, logits: Mapping[Split, Logits], dataset: Dataset, folder: Path) -> Judgement:
+        """The measures of both splits."""
+        return self.compared(logits, None, dataset, folder)
+
+    def compared(
+        self, vectors: Mapping[Split, Logits], before: Logits | None, dataset: Dataset, folder: Path
+    ) -> Judgement:
+        """The same beside the test scores of the encoder before training, and of pairs beside those of shared words."""
+        parts = {Split.VALIDATION: dataset.validation, Split.TEST: dataset.test}
+        truths = {split: truth_of(rows, dataset.labels) for split, rows in parts.items()}
+        scored = {split.value: evaluated(vectors[split], truth) for split, truth in truths.items()}
+        test = truths[Split.TEST]
+        if before is not None:
+            scored[BEFORE] = evaluated(before, test)
+        if relation_of_truth(test) == "pair":
+            scored[WORDS] = _by_shared_words(dataset.test)
+        metrics = {name: each.scores for name, each in scored.items()}
+        intervals = {name: each.intervals for name, each in scored.items()}
+        write_metrics(
+            folder, 1.0, metrics, {"intervals": intervals, "rows": {s.value: len(r) for s, r in parts.items()}}
+        )
+        write_predictions(folder, prediction_lines(dataset.test, vectors[Split.TEST], test))
+        return Judgement(1.0, None, metrics, scored[Split.TEST.value].intervals)
+
+
+def _by_shared_words(examples: Sequence[Example]) -> Scored:
+    collection = Collection.of(identities_of(examples))
+    found = by_words([each.text for each in examples], [each.text_pair or "" for each in examples], collection)
+    return retrieved(found, collection)
