@@ -7,6 +7,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.additions import has_addition
 from training.failures import InvalidSettings
 
 PACKAGED = "minilm"
@@ -36,6 +37,11 @@ def find_encoder(model: str) -> EncoderSource:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise InvalidSettings(f"model folder {model} has no config.json: give a folder made by save_pretrained")
+        if has_addition(folder):
+            raise InvalidSettings(
+                f"model folder {model} holds adapters or a prefix beside the encoder's weights (addition.json), which a new run "
+                "would lose: start from the encoder that it was made from"
+            )
         pooling = "mean" if (folder / "1_Pooling").is_dir() else "cls"
         return EncoderSource(model, model, pooling)
     if model.startswith((".", "/")):

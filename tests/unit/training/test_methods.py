@@ -34,6 +34,9 @@ def settings(method: Method = "full", **more: object) -> FineTuneSettings:
         ("frozen", lambda name: name.startswith("classifier.")),
         ("bitfit", lambda name: name.startswith("classifier.") or name.endswith("bias")),
         ("lora", lambda name: name.startswith("classifier.") or "lora_" in name),
+        ("adalora", lambda name: name.startswith("classifier.") or "lora_" in name),
+        ("prefix", lambda name: name.startswith(("classifier.", "encoder.prefix.layers."))),
+        ("adapters", lambda name: name.startswith("classifier.") or ".adapter." in name),
     ],
 )
 def test_a_method_trains_its_weights_and_the_head(tmp_path: Path, method: Method, trained: object) -> None:
