@@ -2,7 +2,8 @@
 
 All updates begin with half as much rank again as they have in the mean at the end. For a tenth of the training nothing is
 taken; then the least important triplets (a singular value with its two vectors) of the whole encoder lose their singular value
-until the target is reached; the second half of the training goes on with what is left. The paper's schedules lie around these shares.
+until the target is reached; the second half of the training goes on with what is left. The paper's schedules lie around these
+shares.
 """
 
 from __future__ import annotations

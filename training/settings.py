@@ -130,6 +130,10 @@ class FineTuneSettings(BaseModel):
             raise ValueError("sampling and class_weights are for classes, not for numbers")
         if (self.data.label_separator is None) is (self.task == "multi_label_classification"):
             raise ValueError("label_separator and the task multi_label_classification belong together")
+        if self.method == "prefix" and self.gradient_checkpointing:
+            raise ValueError(
+                "gradient_checkpointing takes a prefix away from the layers: use another method, or train without it"
+            )
         return self
 
 
