@@ -35,7 +35,8 @@ class Bottleneck(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """What the sublayer says, corrected."""
-        return hidden + self.up(nn.functional.relu(self.down(hidden)))
+        correction: Tensor = self.up(nn.functional.relu(self.down(hidden)))
+        return hidden + correction
 
 
 def add_adapters(encoder: PreTrainedModel, inner: int) -> None:

@@ -7,7 +7,8 @@ pooling does not see them.
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -31,18 +32,16 @@ class Prefix(nn.Module):
     def __init__(self, layers: list[LayerPrefix]) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
+        self.length = layers[0].keys.shape[1]
+        """Keys a layer."""
 
     def cache(self, texts: int) -> DynamicCache:
         """As what an encoder takes for tokens that it has read before, the same of each text of the batch."""
         cache = DynamicCache()
-        for number, layer in enumerate(self.layers):
-            cache.update(*(each.expand(texts, -1, -1, -1) for each in (layer.keys, layer.values)), number)
+        for number, layer in enumerate(cast("Iterable[LayerPrefix]", self.layers)):
+            keys, values = (each.expand(texts, -1, -1, -1) for each in (layer.keys, layer.values))
+            cache.update(keys, values, number)
         return cache
-
-    @property
-    def length(self) -> int:
-        """Keys a layer."""
-        return int(self.layers[0].keys.shape[1])
 
 
 def add_prefix(encoder: PreTrainedModel, length: int) -> None:

@@ -66,7 +66,7 @@ class Importance(nn.Module):
         allocator.ipt = {name: torch.zeros(shape) for name, shape in self._shapes.items()}
         allocator.exp_avg_ipt = self._parts(self.sensitivity)
         allocator.exp_avg_unc = self._parts(self.uncertainty)
-        kept = self.kept.cpu().split(list(self._ranks().values()))
+        kept = torch.split(self.kept.cpu(), list(self._ranks().values()))
         config.rank_pattern = {name: part.tolist() for name, part in zip(self._ranks(), kept, strict=True)}
 
     def take(self, allocator: Any, config: Any) -> None:
@@ -77,7 +77,7 @@ class Importance(nn.Module):
         self.kept.copy_(torch.tensor([kept for name in self._ranks() for kept in config.rank_pattern[name]]))
 
     def _parts(self, flat: Tensor) -> dict[str, Tensor]:
-        parts = flat.clone().split([shape.numel() for shape in self._shapes.values()])
+        parts = torch.split(flat.clone(), [shape.numel() for shape in self._shapes.values()])
         return {name: part.view(shape) for (name, shape), part in zip(self._shapes.items(), parts, strict=True)}
 
     def _ranks(self) -> dict[str, int]:
