@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from training.additions import has_addition
 from training.failures import InvalidSettings
 
 PACKAGED = "minilm"
@@ -49,6 +50,11 @@ def find_encoder(model: str) -> EncoderSource:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise InvalidSettings(f"model folder {model} has no config.json: give a folder made by save_pretrained")
+        if has_addition(folder):
+            raise InvalidSettings(
+                f"model folder {model} holds adapters or a prefix beside the encoder's weights (addition.json), which a new run "
+                "would lose: start from the encoder that it was made from"
+            )
         return EncoderSource(model, model, _pooling(folder))
     if model.startswith((".", "/")):
         raise InvalidSettings(f"model folder {model} does not exist")

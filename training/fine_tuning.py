@@ -216,7 +216,7 @@ def train(
     epochs, rate = epochs_and_rate(settings, model.config.hidden_size, dataset)
     if settings.gradient_checkpointing:
         model.encoder.gradient_checkpointing_enable({"use_reentrant": False})
-    apply_method(model, settings)
+    budget = apply_method(model, settings)
     trained_weights = trainable(model)
     precision = chosen_precision(settings.mixed_precision)
     truth = task.truth(dataset.validation, dataset.labels)
@@ -234,7 +234,14 @@ def train(
             args=training_arguments(settings, run.trainer, epochs, rate, precision, ranks),
             train_dataset=encoded.train,
             data_collator=encoded.train.collator(padding(tokenization)),
-            callbacks=[best, CheckpointClock(settings.checkpoint_every_s, ranks), ProgressListener(progress, best)],
+            callbacks=[
+                # before the best epoch is kept and before a checkpoint is written, since both hold its state
+                *([budget] if budget is not None else []),
+                best,
+                CheckpointClock(settings.checkpoint_every_s, ranks),
+                ProgressListener(progress, best),
+            ],
+            penalty=budget.penalty if budget is not None else None,
             loss=task.loss(settings, dataset),
             drawn=drawn_rows(settings, dataset, len(encoded.train) - len(dataset.train)),
             batches=composed_batches(settings, encoded.train, ranks),

@@ -7,6 +7,7 @@ The checkpoint folder is
     head.safetensors    the head's weights
     head.json           `HeadSettings`
     tokenizer.json ...  the tokenizer
+    addition.*          what a method added to the encoder, if it stays apart: see `training.additions`
 
 Other tasks add a head beside `SequenceClassifier`; the encoder, its pooling and the folder stay the same.
 """
@@ -22,6 +23,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+from training.additions import load_addition, save_encoder
 
 Pooling = Literal["mean", "cls", "last"]
 """What stands for a text: the mean of its tokens, its first token, or its last one, which alone has seen all others where each
@@ -102,7 +105,7 @@ class SequenceClassifier(nn.Module):
     def save(self, folder: Path) -> None:
         """Writes the checkpoint folder (without the tokenizer)."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.encoder.save_pretrained(folder)
+        save_encoder(self.encoder, folder)
         save_file({name: tensor.contiguous() for name, tensor in self.classifier.state_dict().items()}, _head(folder))
         (folder / "head.json").write_text(self.settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
@@ -110,7 +113,9 @@ class SequenceClassifier(nn.Module):
     def load(cls, folder: Path) -> SequenceClassifier:
         """Reads what `save` wrote, in evaluation mode."""
         settings = HeadSettings.model_validate_json((folder / "head.json").read_text(encoding="utf-8"))
-        model = cls(load_encoder(str(folder)), settings)
+        encoder = load_encoder(str(folder))
+        load_addition(encoder, folder)
+        model = cls(encoder, settings)
         model.classifier.load_state_dict(load_file(_head(folder)))
         return model.eval()
 

@@ -11,7 +11,7 @@ from typing import get_args
 
 from rich.table import Table
 
-from training.failures import TrainingFailure
+from training.failures import InvalidSettings, TrainingFailure
 from training.measured_process import run_measured
 from training.run import Effort, RunDirectory, RunRecord, headline
 from training.settings import Method
@@ -32,6 +32,14 @@ class Measured:
     record: RunRecord
     effort: Effort
     peak_bytes: int
+
+
+def chosen(methods: str | None) -> list[Method]:
+    """Those that are named, comma-separated, or all; in their usual order. Raises InvalidSettings."""
+    named = METHODS if methods is None else tuple(methods.split(","))
+    if unknown := set(named) - set(METHODS):
+        raise InvalidSettings(f"there is no method {', '.join(sorted(unknown))}; there are {', '.join(METHODS)}")
+    return [method for method in METHODS if method in named]
 
 
 def measure(method: Method, name: str, out: Path, options: Sequence[str]) -> Measured:

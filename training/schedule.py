@@ -47,7 +47,15 @@ def chosen_rate(width: int, rows: int, classes: int) -> float:
     return round(3e-4 * max(1 / 3, min(1.0, scale)), 7)
 
 
-RATES: dict[Method, float] = {"full": 1.0, "frozen": 1.0, "bitfit": 5.0, "lora": 3.0}
+RATES: dict[Method, float] = {
+    "full": 1.0,
+    "frozen": 1.0,
+    "bitfit": 5.0,
+    "lora": 3.0,
+    "adalora": 10.0,
+    "prefix": 30.0,
+    "adapters": 3.0,
+}
 """Times the rate that is chosen for training all weights: fewer and smaller weights must move further."""
 
 

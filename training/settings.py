@@ -30,9 +30,11 @@ LOSSES: dict[TaskName, tuple[Loss, ...]] = {
 LABEL_KINDS: dict[TaskName, str] = {"regression": "number", "pair_scoring": "relevance"}
 """What `training.data_settings.DataSettings.label_kind` must be; class for all others."""
 LABEL_LOSSES: tuple[Loss, ...] = ("cross_entropy", "focal")
-Method = Literal["full", "frozen", "bitfit", "lora"]
+Method = Literal["full", "frozen", "bitfit", "lora", "adalora", "prefix", "adapters"]
 """Which weights of the encoder are trained. full: all. frozen: none, only the head. bitfit: the biases (Ben Zaken et al. 2022).
-lora: low-rank updates beside every linear layer (Hu et al. 2021), merged before anything is saved."""
+lora: low-rank updates beside every linear layer (Hu et al. 2021), merged before anything is saved. adalora: the same, with ranks
+that go where they matter (Zhang et al. 2023). prefix: keys and values before the text in every layer (Li and Liang 2021).
+adapters: bottlenecks behind the sublayers (Houlsby et al. 2019). The last two stay beside the encoder's weights."""
 RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 """Lower case, digits, dot, underscore, hyphen; it names folders and models."""
 SEPARATOR = "|"
@@ -60,6 +62,12 @@ class FineTuneSettings(BaseModel):
     """`minilm` (packaged), a hub id such as bert-base-chinese, or a folder."""
     method: Method = "full"
     lora_rank: int = Field(default=8, ge=1, le=256)
+    adalora_target_rank: int = Field(default=8, ge=1, le=256)
+    """Mean rank of the updates at the end; they begin with half as much again."""
+    prefix_length: int = Field(default=16, ge=1, le=512)
+    """Keys and values before the text, a layer. They take no position of a text's tokens."""
+    adapter_reduction_factor: int = Field(default=16, ge=1, le=1024)
+    """The encoder's width over that of an adapter's bottleneck."""
     pooling: Literal["mean", "cls", "last"] | None = None
     """None: mean for sentence encoders, the last token for decoders such as GPT-2, else the first one."""
     extend_vocabulary: Literal["auto", "off"] = "auto"
@@ -129,6 +137,10 @@ class FineTuneSettings(BaseModel):
             raise ValueError("sampling and class_weights are for classes, not for numbers")
         if (self.data.label_separator is None) is (self.task == "multi_label_classification"):
             raise ValueError("label_separator and the task multi_label_classification belong together")
+        if self.method == "prefix" and self.gradient_checkpointing:
+            raise ValueError(
+                "gradient_checkpointing takes a prefix away from the layers: use another method, or train without it"
+            )
         self._consistent_encoder()
         return self
 
@@ -146,6 +158,11 @@ class FineTuneSettings(BaseModel):
         if self.method == "frozen":
             raise ValueError(
                 "method frozen: a sentence encoder has no head, so nothing would be trained; bitfit trains least"
+            )
+        if self.method in {"prefix", "adapters"}:
+            raise ValueError(
+                f"method {self.method} leaves weights beside the encoder, where sentence-transformers would not look for them; "
+                "use lora or adalora"
             )
         if self.batch_size < 2:
             raise ValueError("batch_size 1: the other texts of a batch are what a text is told from; give 2 or more")

@@ -47,6 +47,7 @@ class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no t
         drawn: EpochRows,
         settings: FineTuneSettings,
         batches: Sampler[list[int]] | None = None,
+        penalty: Callable[[], Tensor] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -54,15 +55,18 @@ class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no t
         self._batches = batches
         self.optimizer: torch.optim.Optimizer | None
         self._loss = loss
+        self._penalty = penalty
         self._settings = settings
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The task's loss of the batch, in float32 also under mixed precision."""
+        """The task's loss of the batch, in float32 also under mixed precision, and what the method adds to it."""
         labels = inputs["labels"]
         logits = model(**{name: value for name, value in inputs.items() if name != "labels"})
         loss = self._loss.to(logits.device)(logits.float(), labels)
+        if self._penalty is not None:
+            loss = loss + self._penalty()
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def _get_train_sampler(self, train_dataset: EncodedDataset | None = None) -> LengthGroupedOrder:

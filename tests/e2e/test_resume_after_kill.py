@@ -68,8 +68,11 @@ def kill_in_mid_epoch(arguments: list[str], trainer: Path, steps_per_epoch: int)
     pytest.fail("no checkpoint inside an epoch appeared")
 
 
-def test_a_killed_run_resumes_and_ends_with_the_same_weights(inputs: tuple[Path, Path], tmp_path: Path) -> None:
-    ends_alike(*inputs, tmp_path, 90)
+@pytest.mark.parametrize("method", ["full", "adalora", "adapters"])
+def test_a_killed_run_resumes_and_ends_with_the_same_weights(
+    inputs: tuple[Path, Path], tmp_path: Path, method: str
+) -> None:
+    ends_alike(*inputs, tmp_path, 90, "--method", method)
 
 
 def test_so_does_one_whose_batches_hold_whole_queries(inputs: tuple[Path, Path], tmp_path: Path) -> None:
@@ -111,7 +114,8 @@ def ends_alike(data: Path, encoder: Path, folder: Path, steps_per_epoch: int, *m
     records = [json.loads((folder / "toy" / "run.json").read_text(encoding="utf-8")) for folder in (whole, cut)]
     assert records[0]["metrics"] == records[1]["metrics"]
     assert records[0]["temperature"] == records[1]["temperature"]
-    for name in ("model.safetensors", "head.safetensors"):
+    added = ["addition.safetensors"] if "adapters" in more else []
+    for name in ("model.safetensors", "head.safetensors", *added):
         expected, actual = (load_file(folder / "toy" / "checkpoint" / name) for folder in (whole, cut))
         assert expected.keys() == actual.keys()
         assert all(bool((expected[key] == actual[key]).all()) for key in expected), name

@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 from tests.fakes.tiny_encoder import toy_rows, write_rows, write_tiny_encoder
+from training.method_comparison import METHODS, chosen
 from training.run import RunDirectory
+from training.settings import Method
 
 
 def compare(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -18,18 +21,21 @@ def compare(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, *options, *more], capture_output=True, text=True, timeout=240, check=False)
 
 
+def rows_of(ended: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
+    """The table's rows by method."""
+    lines = [line.split() for line in ended.stdout.splitlines()]
+    return {cells[0]: cells for cells in lines if cells and cells[0] in METHODS and len(cells) > 5}
+
+
 def test_each_method_has_its_row(tmp_path: Path) -> None:
-    ended = compare(tmp_path, "--methods", "lora,frozen")
+    ended = compare(tmp_path, "--methods", "adapters,frozen", "--adapter-reduction-factor", "8")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    rows = {
-        line.split()[0]: line.split()
-        for line in ended.stdout.splitlines()
-        if line.split()[:1] in (["lora"], ["frozen"])
-    }
-    assert set(rows) == {"lora", "frozen"}
+    rows = rows_of(ended)
+    assert list(rows) == ["frozen", "adapters"]
     # the head alone: 32 weights and a bias for each of three labels
     assert rows["frozen"][1] == "99"
-    assert int(rows["lora"][1].replace(",", "")) > 1000
+    # in each of two layers two bottlenecks of four values
+    assert rows["adapters"][1] == f"{99 + 2 * 2 * (2 * 32 * 4 + 32 + 4):,}"
     for method in rows:
         record = RunDirectory(tmp_path / "runs" / f"toy-{method}").record()
         assert record is not None
@@ -39,6 +45,11 @@ def test_each_method_has_its_row(tmp_path: Path) -> None:
         assert record.effort.seconds_per_epoch > 0
 
 
+def test_all_methods_are_compared_unless_some_are_named() -> None:
+    assert chosen(None) == list(get_args(Method))
+    assert chosen("adapters,full") == ["full", "adapters"]
+
+
 def test_an_unknown_method_and_a_failing_run_are_explained(tmp_path: Path) -> None:
     unknown = compare(tmp_path, "--methods", "full,magic")
     assert unknown.returncode == 2
@@ -46,3 +57,12 @@ def test_an_unknown_method_and_a_failing_run_are_explained(tmp_path: Path) -> No
     failing = compare(tmp_path, "--methods", "full", "--label", "nowhere")
     assert failing.returncode == 2
     assert "could not be trained" in failing.stdout
+    assert not rows_of(failing)
+
+
+def test_a_method_that_does_not_fit_costs_the_others_nothing(tmp_path: Path) -> None:
+    ended = compare(tmp_path, "--methods", "frozen,prefix", "--prefix-length", "64")
+    assert ended.returncode == 2
+    assert set(rows_of(ended)) == {"frozen"}
+    assert "prefix_length: 64 is more than a text of this encoder can have" in ended.stdout
+    assert "method prefix could not be trained" in ended.stdout

@@ -49,9 +49,22 @@ class FitOptions:
     )
     class_weights: Annotated[str | None, typer.Option(help="auto, balanced or none.", show_default="auto")] = None
     method: Annotated[
-        str | None, typer.Option(help="full, frozen, bitfit or lora: which weights are trained.", show_default="full")
+        str | None,
+        typer.Option(
+            help="full, frozen, bitfit, lora, adalora, prefix or adapters: which weights are trained.",
+            show_default="full",
+        ),
     ] = None
     lora_rank: Annotated[int | None, typer.Option(show_default="8")] = None
+    adalora_target_rank: Annotated[
+        int | None, typer.Option(help="Mean rank of the updates at the end.", show_default="8")
+    ] = None
+    prefix_length: Annotated[
+        int | None, typer.Option(help="Keys and values before the text, a layer.", show_default="16")
+    ] = None
+    adapter_reduction_factor: Annotated[
+        int | None, typer.Option(help="The encoder's width over that of an adapter.", show_default="16")
+    ] = None
     layer_rate_decay: Annotated[
         float | None, typer.Option(help="Rate of a layer over that of the one above.", show_default="1")
     ] = None

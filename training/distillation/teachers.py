@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from transformers import AutoConfig
 
+from training.additions import has_addition
 from training.atomic_files import replace_file
 from training.dataset import Dataset, Example, Split, TaskName
 from training.distillation.imitation import Logits
@@ -79,6 +80,11 @@ def find_teachers(settings: DistillationSettings, task: TaskName, student: RunDi
     if settings.layers is not None and settings.layers > first.layers:
         raise InvalidSettings(
             f"layers: the teacher {first.record.name} has {first.layers}, a student cannot be made of {settings.layers} of them"
+        )
+    if settings.layers is not None and has_addition(first.run.checkpoint):
+        raise InvalidSettings(
+            f"layers: the teacher {first.record.name} has adapters or a prefix beside its layers, which cannot be copied with "
+            "them; distil without --layers"
         )
     return teachers
 

@@ -9,6 +9,7 @@ import torch
 
 from tests.fakes.tiny_encoder import write_tiny_decoder, write_tiny_encoder
 from training.data_settings import DataSettings
+from training.failures import InvalidSettings
 from training.heads import HeadSettings, SequenceClassifier, load_encoder
 from training.methods import apply_method, merge, trainable
 from training.optimization import layer_of, parameter_groups
@@ -34,6 +35,9 @@ def settings(method: Method = "full", **more: object) -> FineTuneSettings:
         ("frozen", lambda name: name.startswith("classifier.")),
         ("bitfit", lambda name: name.startswith("classifier.") or name.endswith("bias")),
         ("lora", lambda name: name.startswith("classifier.") or "lora_" in name),
+        ("adalora", lambda name: name.startswith("classifier.") or "lora_" in name),
+        ("prefix", lambda name: name.startswith(("classifier.", "encoder.prefix.layers."))),
+        ("adapters", lambda name: name.startswith("classifier.") or ".adapter." in name),
     ],
 )
 def test_a_method_trains_its_weights_and_the_head(tmp_path: Path, method: Method, trained: object) -> None:
@@ -66,6 +70,13 @@ def test_low_rank_updates_are_merged_without_a_trace(tmp_path: Path, decoder: bo
     with torch.inference_mode():
         assert torch.allclose(model(IDS, MASK), expected, atol=1e-5)
         assert torch.allclose(SequenceClassifier.load(tmp_path / "saved")(IDS, MASK), expected, atol=1e-5)
+
+
+def test_what_does_not_fit_together_or_the_encoder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="gradient_checkpointing takes a prefix away"):
+        settings("prefix", gradient_checkpointing=True)
+    with pytest.raises(InvalidSettings, match="adapter_reduction_factor: 64 leaves nothing of the encoder's width 32"):
+        apply_method(made(tmp_path), settings("adapters", adapter_reduction_factor=64), 40)
 
 
 def test_lower_layers_learn_slower_and_the_head_fastest(tmp_path: Path) -> None:
