@@ -60,6 +60,14 @@ def test_an_epoch_holds_as_many_rows_of_each_class_as_asked_for(sampling: Sampli
     assert Counter(CLASSES[row] for row in rows) == sizes
 
 
+@pytest.mark.parametrize("sampling", ["none", "over", "under"])
+def test_rows_without_a_label_are_each_seen_once_whatever_the_sampling(sampling: Sampling) -> None:
+    drawn = EpochRows(CLASSES, sampling, 13, unlabelled=5)
+    labelled = EpochRows(CLASSES, sampling, 13).rows(2)
+    assert drawn.rows(2) == [*labelled, *range(len(CLASSES), len(CLASSES) + 5)]
+    assert len(drawn) == len(labelled) + 5
+
+
 def test_another_epoch_draws_other_rows_and_the_same_one_the_same() -> None:
     drawn = EpochRows(CLASSES, "under", 13)
     assert drawn.rows(1) == EpochRows(CLASSES, "under", 13).rows(1) != drawn.rows(2)
