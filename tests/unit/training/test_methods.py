@@ -76,7 +76,7 @@ def test_what_does_not_fit_together_or_the_encoder_is_refused(tmp_path: Path) ->
     with pytest.raises(ValueError, match="gradient_checkpointing takes a prefix away"):
         settings("prefix", gradient_checkpointing=True)
     with pytest.raises(InvalidSettings, match="adapter_reduction_factor: 64 leaves nothing of the encoder's width 32"):
-        apply_method(made(tmp_path), settings("adapters", adapter_reduction_factor=64), 40)
+        apply_method(made(tmp_path), settings("adapters", adapter_reduction_factor=64))
 
 
 def test_lower_layers_learn_slower_and_the_head_fastest(tmp_path: Path) -> None:
