@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from export.bundle import MANIFEST, entry
 from export.failures import ParityNotProven
 from export.golden import Golden, GoldenVariant, tolerance
@@ -65,7 +67,8 @@ def _passed(name: str, candidates: Sequence[Candidate]) -> list[Candidate]:
 def _golden(passed: Sequence[Candidate], rows: Sequence[Row]) -> Golden:
     variants = {
         each.variant.name: GoldenVariant(
-            tolerance=tolerance(each.variant.precision, each.golden), logits=each.golden.tolist()
+            tolerance=tolerance(each.variant.precision, np.concatenate([row.ravel() for row in each.golden])),
+            logits=[row.ravel().tolist() for row in each.golden],
         )
         for each in passed
     }

@@ -24,13 +24,15 @@ from export.ranking_comparison import RankingComparison
 from export.registry import Registry
 from export.rows import Row, feed, tokenize
 from export.settings import ExportSettings
+from export.tag_comparison import TagComparison
 from export.terms import terms_of
 from export.variants import Candidate, Workshop, described
 from export.verification import Reference, awkward_shapes, reference_shapes, verify
 from training.dataset import Example, Split
-from training.heads import SequenceClassifier
+from training.heads import load_model
 from training.progress import Steps
 from training.run import RunDirectory, RunRecord, headline
+from training.tagging.words import with_words
 
 
 class Exporter:
@@ -45,7 +47,7 @@ class Exporter:
         self._work = work
         self._progress = progress
         self._tokenizer = run.checkpoint / "tokenizer.json"
-        self._model = SequenceClassifier.load(run.checkpoint)
+        self._model = load_model(run.checkpoint)
         self._pad = int(self._model.config.pad_token_id or 0)
         self._comparison = comparison_of(record)
         self._reference, self._test, self._test_right = self._references()
@@ -60,7 +62,7 @@ class Exporter:
         return found + workshop.for_gpus(self.measure, self._settings.half, self._settings.tensorrt)
 
     def _calibration(self) -> list[Row]:
-        examples = list(self._run.examples(Split.TRAIN))
+        examples = self._examples(Split.TRAIN)
         order = np.random.default_rng(self._settings.seed).permutation(len(examples))
         return self._tokens([examples[i] for i in order[: self._settings.calibration_rows]])
 
@@ -68,12 +70,12 @@ class Exporter:
         from training.encoding import EncodedDataset, EncodedExample
         from training.trainer import predict_logits
 
-        examples = list(self._run.examples(Split.VALIDATION))
+        examples = self._examples(Split.VALIDATION)
         rows = self._tokens(examples)
-        dataset = EncodedDataset([EncodedExample(row.ids, row.types, 0) for row in rows])
+        dataset = EncodedDataset([EncodedExample(row.ids, row.types, 0, reads=row.reads) for row in rows])
         logits = predict_logits(self._model, dataset, self._pad)
         shapes = awkward_shapes(rows, self._record.max_length, self._pad, self._model.config.vocab_size)
-        test = list(self._run.examples(Split.TEST))
+        test = self._examples(Split.TEST)
         compared = self._comparison
         known = reference_shapes(self._model, shapes)
         reference = Reference(rows, compared, compared.right(examples), terms_of(self._record.task), logits, known)
@@ -91,9 +93,7 @@ class Exporter:
         order = sorted(range(len(test)), key=lambda i: len(test[i].ids))
         score = self._comparison.score(runner.logits(test, order, 8), self._test_right)
         self._progress(task, 3, 4)
-        golden = np.concatenate(
-            [runner.run(feed([row], runner.names, self._pad)) for row in reference.rows[:GOLDEN_ROWS]]
-        )
+        golden = [runner.run(feed([row], runner.names, self._pad)) for row in reference.rows[:GOLDEN_ROWS]]
         speed = runner.texts_per_second(reference.rows) if recipe.device in {"any", "cpu"} else None
         self._progress(task, 4, 4)
         return Candidate(described(recipe, path, proof, speed), path, golden, {headline(self._record.task)[0]: score})
@@ -131,6 +131,9 @@ class Exporter:
             self._work / "bundle",
         )
 
+    def _examples(self, split: Split) -> list[Example]:
+        return with_words(list(self._run.examples(split)), self._tokenizer, self._record.max_length)
+
     def _tokens(self, examples: list[Example]) -> list[Row]:
         return tokenize(examples, self._tokenizer, self._record.max_length)
 
@@ -139,6 +142,8 @@ def comparison_of(record: RunRecord) -> Comparison:
     """How the variants of a run are compared with its checkpoint."""
     if record.task == "pair_scoring":
         return RankingComparison(record.temperature)
+    if record.task == "token_classification":
+        return TagComparison(record.labels)
     return Decisions.of(record) if record.scale is None else NumberComparison(record.scale)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from training.dataset import Example
 
 Outputs = NDArray[np.float32]
-"""Of a graph, or of the checkpoint: [rows, labels], or [rows, 1] of a number."""
+"""Of a graph, or of the checkpoint: [rows, labels], [rows, 1] of a number, or [words, labels] of all rows' words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Drift:
 
 
 class Comparison(Protocol):
-    """Whatever `right` gives, goes back into `score` and `agreement` beside outputs of the same rows."""
+    """Whatever `right` gives, goes back into `score`, `agreement` and `drift` beside outputs of the same rows."""
 
     def right(self, examples: Sequence[Example]) -> Any:
         """What the rows say is right, an array [rows, ...]."""
@@ -37,7 +37,7 @@ class Comparison(Protocol):
     def agreement(self, outputs: Outputs, reference: Outputs, right: Any) -> float:
         """How far a variant says what the checkpoint says, in [0, 1]."""
 
-    def drift(self, alone: Outputs, in_company: Outputs) -> Drift:
+    def drift(self, alone: Outputs, in_company: Outputs, right: Any) -> Drift:
         """What changes when the same rows are computed in other company."""
 
     def difference(self, outputs: Outputs, reference: Outputs) -> float | None:

@@ -41,7 +41,8 @@ class Decisions:
     def right(self, examples: Sequence[Example]) -> Decided:
         """What the rows say."""
         truth = task_of(self.task).truth(examples, self.labels)
-        return truth.astype(np.int64) if self.cuts is None else truth > 0
+        right: Decided = truth.astype(np.int64) if self.cuts is None else truth > 0
+        return right
 
     def score(self, outputs: Outputs, right: Decided) -> float:
         """Accuracy; with several labels a row the F1 over all decisions. In [0, 1]."""
@@ -56,7 +57,7 @@ class Decisions:
         """Share of equal decisions, of which there is one for each row, or for each row and label."""
         return _equal(self.made(outputs), self.made(reference))
 
-    def drift(self, alone: Outputs, in_company: Outputs) -> Drift:
+    def drift(self, alone: Outputs, in_company: Outputs, right: Decided) -> Drift:
         """Share of the rows that are not decided alike."""
         differs = self.made(alone) != self.made(in_company)
         return Drift(float((differs if differs.ndim == 1 else differs.any(axis=1)).mean()), None)

@@ -96,7 +96,7 @@ class EncoderExporter:
         scores = self._tested(runner)
         self._progress(task, 3, 4)
         rows = self._reference.rows
-        golden = runner.logits(rows[:GOLDEN_ROWS], range(min(GOLDEN_ROWS, len(rows))), 1)
+        golden = list(runner.logits(rows[:GOLDEN_ROWS], range(min(GOLDEN_ROWS, len(rows))), 1))
         speed = runner.texts_per_second(rows) if recipe.device in {"any", "cpu"} else None
         self._progress(task, 4, 4)
         return Candidate(described(recipe, path, proof, speed), path, golden, scores)

@@ -1,8 +1,8 @@
 """From a checkpoint to an ONNX graph, through Optimum. The only module that knows Optimum.
 
 The graph has the inputs input_ids, attention_mask and, where the encoder reads them, token_type_ids, int64
-[batch, sequence], and one output: logits float32 [batch, labels] ([batch, 1] of a number), or embedding float32 [batch, width].
-Both axes of the inputs are dynamic. Pooling is inside.
+[batch, sequence], and one output: logits float32 [batch, labels] ([batch, 1] of a number, [batch, sequence, labels] of tokens),
+or embedding float32 [batch, width]. Both axes of the inputs are dynamic. Pooling is inside.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from torch import nn
 from transformers import PretrainedConfig
 
 from export.failures import ExportFailure
-from training.heads import SequenceClassifier
+from training.heads import Classifier
 
 TASK = "text-classification"
+TOKEN_TASK = "token-classification"  # noqa: S105 - no secret
 OPSET = 17
 
 
-def export_graph(model: SequenceClassifier, path: Path) -> Path:
+def export_graph(model: Classifier, path: Path) -> Path:
     """Writes the float32 graph of the model to `path`. Raises ExportFailure for architectures that Optimum cannot export."""
     model.config.num_labels = model.settings.outputs
-    return _export(model, model.config, path)
+    task = TOKEN_TASK if model.settings.kind == "token" else TASK
+    return _export(model, model.config, path, task)
 
 
 def export_encoder_graph(model: nn.Module, config: PretrainedConfig, path: Path) -> Path:
@@ -42,11 +44,11 @@ def export_encoder_graph(model: nn.Module, config: PretrainedConfig, path: Path)
     return path
 
 
-def _export(model: nn.Module, config: PretrainedConfig, path: Path) -> Path:
+def _export(model: nn.Module, config: PretrainedConfig, path: Path, task: str = TASK) -> Path:
     kind = config.model_type
     try:
         constructor = TasksManager.get_exporter_config_constructor(
-            "onnx", model_type=kind, task=TASK, library_name="transformers"
+            "onnx", model_type=kind, task=task, library_name="transformers"
         )
     except (KeyError, ValueError) as error:
         raise ExportFailure(

@@ -73,20 +73,20 @@ class ParityProof(Contract):
     max_logit_difference: float
     mean_logit_difference: float
     agreement: float = Field(ge=0, le=1)
-    """Rows with the same best label as the checkpoint; with several labels a row, decisions (row and label) that are the
-    same; of numbers, Spearman's rank correlation; of candidates, pairs within a query that are in the same order; of embeddings,
-    rows with the same nearest neighbour among them."""
+    """Rows with the same best label as the checkpoint, or words, where words are labelled; with several labels a row, decisions
+    (row and label) that are the same; of numbers, Spearman's rank correlation; of candidates, pairs within a query that are in
+    the same order; of embeddings, rows with the same nearest neighbour among them."""
     reference_accuracy: float | None = Field(default=None, le=1)
     accuracy: float | None = Field(default=None, le=1)
-    """With several labels a row, micro F1; of numbers R², which may be below 0; of rankings nDCG@10; of embeddings what their
-    task is judged by. Both None where nothing says what is right."""
+    """With several labels a row, micro F1; where words are labelled, F1 of whole entities; of numbers R², which may be below 0;
+    of rankings nDCG@10; of embeddings what their task is judged by. Both None where nothing says what is right."""
     mean_cosine: float | None = None
     min_cosine: float | None = None
     """Between the vectors of the variant and of the checkpoint, over the rows; embedding alone has them."""
     flips_with_batch_mates: float = Field(ge=0, le=1)
-    """Rows whose label, one of whose labels, or whose nearest neighbour changes between being alone and being in a shuffled
-    batch; of numbers, those that move by more than 0.01 standard deviations; of candidates, those whose relevance moves by more
-    than 0.01."""
+    """Rows whose label, one of whose labels, one of whose words' labels, or whose nearest neighbour changes between being alone
+    and being in a shuffled batch; of numbers, those that move by more than 0.01 standard deviations; of candidates, those whose
+    relevance moves by more than 0.01."""
     mean_difference: float | None = None
     """From the checkpoint's numbers, in standard deviations of the training rows' numbers; from its relevances."""
     max_drift: float | None = None

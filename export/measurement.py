@@ -11,6 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from export.rows import Row, feed
+from training.outputs import arranged
 
 SPEED_BATCH = 8
 SPEED_ROWS = 512
@@ -36,12 +37,8 @@ class Runner:
         self._output = self._session.get_outputs()[0].name
 
     def logits(self, rows: Sequence[Row], order: Sequence[int], batch: int) -> NDArray[np.float32]:
-        """Logits float32 [rows, labels] in the rows' order, computed in batches taken along `order`."""
-        parts = list(self._run(rows, order, batch))
-        result = np.empty((len(rows), parts[0][1].shape[1]), np.float32)
-        for positions, values in parts:
-            result[positions] = values
-        return result
+        """Logits float32 [rows, labels], or [words, labels], in the rows' order, computed in batches taken along `order`."""
+        return arranged(self._run(rows, order, batch), [row.reads for row in rows])
 
     def _run(
         self, rows: Sequence[Row], order: Sequence[int], batch: int

@@ -34,7 +34,7 @@ class NumberComparison:
         """Spearman's rank correlation with the checkpoint; 0 where it is negative."""
         return max(0.0, rank_correlation(_numbers(outputs), _numbers(reference)))
 
-    def drift(self, alone: Outputs, in_company: Outputs) -> Drift:
+    def drift(self, alone: Outputs, in_company: Outputs, right: NDArray[np.float64]) -> Drift:
         """Numbers that move by more than a hundredth of a standard deviation."""
         moved = np.abs(_numbers(alone) - _numbers(in_company))
         return Drift(float((moved > DRIFT).mean()), float(moved.max()))

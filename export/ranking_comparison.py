@@ -41,7 +41,7 @@ class RankingComparison:
             alike += int((above & (stated[rows, None] > stated[None, rows])).sum())
         return alike / pairs if pairs else 1.0
 
-    def drift(self, alone: Outputs, in_company: Outputs) -> Drift:
+    def drift(self, alone: Outputs, in_company: Outputs, right: NDArray[np.float32]) -> Drift:
         """Candidates whose relevance moves by more than 0.01."""
         moved = np.abs(self._relevance(alone) - self._relevance(in_company))
         return Drift(float((moved > APART).mean()), float(moved.max()))

@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from training.dataset import Example
+from training.tagging.words import reads_of
 
 Feed = dict[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Token ids and segment ids of one example, unpadded."""
+    """Token ids and segment ids of one example, unpadded; where words are labelled, `reads` are the tokens that speak."""
 
     ids: list[int]
     types: list[int]
+    reads: list[int] | None = None
 
 
 def tokenize(examples: Sequence[Example], tokenizer_file: Path, max_length: int) -> list[Row]:
@@ -29,7 +31,8 @@ def tokenize(examples: Sequence[Example], tokenizer_file: Path, max_length: int)
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
     inputs = [e.text if e.text_pair is None else (e.text, e.text_pair) for e in examples]
-    return [Row(encoding.ids, encoding.type_ids) for encoding in tokenizer.encode_batch(inputs)]
+    encodings = zip(tokenizer.encode_batch(inputs), examples, strict=True)
+    return [Row(encoding.ids, encoding.type_ids, reads_of(example)) for encoding, example in encodings]
 
 
 def feed(rows: Sequence[Row], names: set[str], pad: int) -> Feed:

@@ -27,6 +27,12 @@ TERMS = {
         "the same text is computed in\nother company.",
         headline("regression")[1],
     ),
+    "token_classification": Terms(
+        drifts="of the texts have a word whose label flips with batch mates",
+        meaning='"Same label" is of words; "flips" are texts\nof which a word\'s label changes when the same text is computed in '
+        "other company.",
+        metric=headline("token_classification")[1],
+    ),
     "pair_scoring": Terms(
         "same order",
         "drift",

@@ -25,8 +25,8 @@ class Candidate:
 
     variant: Variant
     path: Path
-    golden: NDArray[np.float32]
-    """Its outputs of the golden rows."""
+    golden: list[NDArray[np.float32]]
+    """Its outputs of each golden row."""
     metrics: dict[str, float]
     """On the test split, where there is one."""
 

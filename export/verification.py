@@ -16,7 +16,7 @@ from export.measurement import Runner
 from export.rows import Row, feed
 from export.settings import Gate
 from export.terms import Terms
-from training.heads import SequenceClassifier
+from training.heads import Classifier
 
 BATCH = 8
 CLASSIFICATION = Terms()
@@ -24,7 +24,7 @@ CLASSIFICATION = Terms()
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What the checkpoint says: logits float32 [rows, outputs] of the validation rows, and of awkward shapes."""
+    """What the checkpoint says: logits float32 [rows, outputs], or [words, labels], of the validation rows; of awkward shapes."""
 
     rows: list[Row]
     comparison: Comparison
@@ -60,7 +60,7 @@ def awkward_shapes(
 
 
 def reference_shapes(
-    model: SequenceClassifier, batches: dict[str, dict[str, NDArray[np.int64]]]
+    model: Classifier, batches: dict[str, dict[str, NDArray[np.int64]]]
 ) -> dict[str, tuple[dict[str, NDArray[np.int64]], NDArray[np.float32]]]:
     """The checkpoint's logits of prepared batches."""
     with torch.inference_mode():
@@ -84,9 +84,10 @@ def verify(
     tick(2)
     difference = np.abs(alone - reference.logits)
     compared = reference.comparison
-    drift = compared.drift(alone, shuffled)
+    drift = compared.drift(alone, shuffled, reference.right)
     shape_difference = {
-        name: float(np.abs(runner.run(batch) - expected).max()) for name, (batch, expected) in reference.shapes.items()
+        name: float(np.abs(told(runner.run(batch), batch) - told(expected, batch)).max())
+        for name, (batch, expected) in reference.shapes.items()
     }
     proof = ParityProof(
         rows=count,
@@ -104,6 +105,11 @@ def verify(
     )
     reasons = judge(proof, precision, gate, reference.terms)
     return proof.model_copy(update={"passed": not reasons, "reasons": reasons})
+
+
+def told(outputs: NDArray[np.float32], batch: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+    """Of outputs [batch, sequence, labels] those of real tokens, since nobody reads the others; of a text's the same."""
+    return outputs[batch["attention_mask"] > 0] if outputs.ndim == 3 else outputs
 
 
 def judge(proof: ParityProof, precision: str, gate: Gate, terms: Terms = CLASSIFICATION) -> list[str]:

@@ -130,10 +130,16 @@ def clean_with_reasons(text: str) -> tuple[str, set[str]]:
 
 
 def clean(examples: Iterable[Example]) -> tuple[list[Example], CleaningReport]:
-    """Repairs every text and drops the rows that are empty afterwards (for pairs: either side)."""
+    """Repairs every text and drops the rows that are empty afterwards (for pairs: either side).
+
+    Texts with entities stay as they are, since a repair would move what the entities count; a blank one is dropped.
+    """
     report = CleaningReport()
     kept: list[Example] = []
     for example in examples:
+        if example.entities is not None and example.text.strip():
+            kept.append(example)
+            continue
         text, reasons = clean_with_reasons(example.text)
         pair = example.text_pair
         if pair is not None:

@@ -24,8 +24,9 @@ class DataSettings(BaseModel):
     """Column of the second text of a pair; None: only names that come in pairs (premise/hypothesis, ...)."""
     label: str | None = None
     """Column of the label; None: found by name, then by shape."""
-    label_kind: Literal["class", "number", "relevance"] = "class"
-    """What the column of the label holds. relevance: of a candidate (the second text) to a query (the first), 0 or more."""
+    label_kind: Literal["class", "number", "relevance", "entities"] = "class"
+    """What the column of the label holds. relevance: of a candidate (the second text) to a query (the first), 0 or more.
+    entities: tags of tokens, or spans of a text, see training/reading/annotated.py."""
     label_separator: str | None = Field(default=None, min_length=1, max_length=8)
     """Texts can have several labels, which this separates in their column; an empty one means that none applies. None: each
     text has one label."""
@@ -59,8 +60,10 @@ class DataSettings(BaseModel):
     def _consistent(self) -> DataSettings:
         if self.group_threshold > self.near_duplicate_threshold:
             raise ValueError("group_threshold must not exceed near_duplicate_threshold")
-        if self.label_kind != "class" and (self.label_separator is not None or self.drop_rare_classes):
+        if self.label_kind in {"number", "relevance"} and (self.label_separator is not None or self.drop_rare_classes):
             raise ValueError("label_separator and drop_rare_classes are for classes, not for numbers")
+        if self.label_kind == "entities" and (self.label_separator is not None or self.text_pair is not None):
+            raise ValueError("texts with entities have neither several labels nor a second text")
         if self.negative is not None and self.relation not in {"auto", "pair"}:
             raise ValueError("negative is a column beside pairs of texts that belong together")
         if self.relation is not None and self.label_separator is not None:

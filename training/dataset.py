@@ -9,10 +9,16 @@ from typing import Literal
 from training.numbers import Scale
 
 TaskName = Literal[
-    "single_label_classification", "multi_label_classification", "regression", "pair_scoring", "embedding"
+    "single_label_classification",
+    "multi_label_classification",
+    "token_classification",
+    "regression",
+    "pair_scoring",
+    "embedding",
 ]
-"""What is learned of a text: the one label that it has; which of the labels apply to it, which may be none; a number; where it
-lies, near the texts that it belongs with. Of a pair of texts: how relevant the second is to the first."""
+"""What is learned of a text: the one label that it has; which of the labels apply to it, which may be none; which of its
+stretches are entities of which type; a number; where it lies, near the texts that it belongs with. Of a pair of texts: how
+relevant the second is to the first."""
 
 
 class Split(StrEnum):
@@ -21,6 +27,24 @@ class Split(StrEnum):
     TRAIN = "train"
     VALIDATION = "validation"
     TEST = "test"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entity:
+    """A stretch of a text, characters [start, end) in code points, and its type."""
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word as a tokenizer sees it: characters [start, end) of the text, and the token that speaks for it, its first."""
+
+    start: int
+    end: int
+    token: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +56,8 @@ class Example:
     as it is learned, which is known once the rows are split.
     `row` is the 1-based line of the record in its file, so that every message can point at it.
     `extra` holds the remaining columns; reports may slice by them, training ignores them.
+    `entities`, in their order and apart from one another, are there only where entities are learned; `labels` then are their
+    types, and `label` all of them in words. `words` are those that a model reads, once its tokenizer is known.
     """
 
     text: str
@@ -46,6 +72,8 @@ class Example:
     target: float | None = None
     negative: str | None = None
     """A text that seems to belong with `text`, and does not; sentence encoders learn from it."""
+    entities: tuple[Entity, ...] | None = None
+    words: tuple[Word, ...] | None = None
 
     @property
     def given(self) -> tuple[str, ...]:

@@ -15,16 +15,20 @@ from transformers import PreTrainedTokenizerBase
 
 from training.dataset import Example
 from training.sampling import EpochRows
+from training.tagging.words import reads_of
 
-Target = int | np.int64 | NDArray[np.float32]
+Target = int | np.int64 | NDArray[np.float32] | NDArray[np.int64]
+UNREAD = -100
+"""Target of a token that speaks for no word."""
 MEGABATCH = 50
 """Batches are formed inside shuffled pools of this many batches: little padding, still a new order each epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedExample:
-    """Token ids of one example, unpadded, and what is right of it: see `training.tasks.task.Truth`.
+    """Token ids of one example, unpadded, and what is right of it: see `training.tasks.task.Task.truth`.
 
+    `reads` are the positions of the tokens that speak for words, where words are labelled; the target then has one label each.
     In distillation also what the teachers answer, probabilities float32 [labels]. Where `labelled` is False that is all
     that is known, and `target` says nothing.
     """
@@ -34,6 +38,7 @@ class EncodedExample:
     target: Target
     answer: NDArray[np.float32] | None = None
     labelled: bool = True
+    reads: list[int] | None = None
 
 
 class EncodedDataset(TorchDataset[EncodedExample]):
@@ -68,8 +73,8 @@ def encode(
         return_attention_mask=False,
         return_token_type_ids=True,
     )
-    rows = zip(encoded["input_ids"], encoded["token_type_ids"], targets, strict=True)
-    return EncodedDataset([EncodedExample(ids, types, target) for ids, types, target in rows])
+    rows = zip(encoded["input_ids"], encoded["token_type_ids"], targets, map(reads_of, examples), strict=True)
+    return EncodedDataset([EncodedExample(ids, types, target, reads=reads) for ids, types, target, reads in rows])
 
 
 def token_counter(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[str]], list[int]]:
@@ -83,7 +88,8 @@ def token_counter(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[str]], l
 
 
 def collator(pad_token_id: int) -> Callable[[list[EncodedExample]], dict[str, Tensor]]:
-    """Pads a batch on the right to its own longest row: int64 [batch, longest]; `labels` are the targets.
+    """Pads a batch on the right to its own longest row: int64 [batch, longest]; `labels` are the targets,
+    where words are labelled int64 [batch, longest] with UNREAD at tokens that speak for none.
 
     Rows with teachers' answers make `answers` float32 [batch, labels] and `labelled` bool [batch], too.
     """
@@ -98,7 +104,7 @@ def collator(pad_token_id: int) -> Callable[[list[EncodedExample]], dict[str, Te
             ids[position, :length] = torch.tensor(row.input_ids)
             types[position, :length] = torch.tensor(row.token_type_ids)
             mask[position, :length] = 1
-        labels = torch.from_numpy(np.stack([np.asarray(row.target) for row in rows]))
+        labels = torch.from_numpy(_targets(rows, longest))
         batch = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types, "labels": labels}
         answers = [row.answer for row in rows if row.answer is not None]
         if answers:
@@ -107,6 +113,15 @@ def collator(pad_token_id: int) -> Callable[[list[EncodedExample]], dict[str, Te
         return batch
 
     return collate
+
+
+def _targets(rows: Sequence[EncodedExample], longest: int) -> NDArray[np.float32] | NDArray[np.int64]:
+    if rows[0].reads is None:
+        return np.stack([np.asarray(row.target) for row in rows])
+    targets = np.full((len(rows), longest), UNREAD, np.int64)
+    for position, row in enumerate(rows):
+        targets[position, row.reads] = row.target
+    return targets
 
 
 class LengthGroupedOrder(Sampler[int]):

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from training.embedding.rows import EncodedRows
 from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, chosen_max_length, encode, token_counter
 from training.failures import InvalidSettings
-from training.heads import Pooling, SequenceClassifier
+from training.heads import Classifier, Pooling
 from training.methods import apply_method, merge, trainable
 from training.model_making import Tokenization, load_tokenizer, make_model, make_tokenizer, position_limit
 from training.preparation import Prepared, prepare
@@ -39,6 +40,7 @@ from training.run import DistillationRecord, Effort, RunDirectory, RunRecord
 from training.schedule import drawn_rows, epochs_and_rate
 from training.sentence_encoder import SentenceEncoder
 from training.settings import RANKING_LOSSES, FineTuneSettings, usual_loss
+from training.tagging.words import dataset_with_words
 from training.tasks import Judgement, Task, task_of
 from training.trainer import (
     AfterEpoch,
@@ -90,6 +92,7 @@ def fine_tune(
         else distiller.student(tokenization, dataset.labels)
     )
     max_length = fitting_length(settings, dataset, tokenization, position_limit(model.config))
+    dataset = dataset_with_words(dataset, tokenization.folder, max_length)
     rows, validation, test = (
         encode(part, tokenization.tokenizer, task.truth(part, dataset.labels), max_length)
         for part in (dataset.train, dataset.validation, dataset.test)
@@ -118,7 +121,7 @@ class Facts:
     """What a record says beside the settings, the data and the scores."""
 
     max_length: int
-    pooling: Pooling
+    pooling: Pooling | None
     pair: bool
     step_fingerprint: str
     seconds: float
@@ -197,10 +200,10 @@ def fitting_length(settings: FineTuneSettings, dataset: Dataset, tokenization: T
 
 def train(
     settings: FineTuneSettings,
-    task: Task,
+    task: Task[Any],
     dataset: Dataset,
     encoded: Encoded,
-    model: SequenceClassifier | SentenceEncoder,
+    model: Classifier | SentenceEncoder,
     tokenization: Tokenization,
     run: RunDirectory,
     console: Console,

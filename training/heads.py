@@ -9,16 +9,16 @@ The checkpoint folder is
     tokenizer.json ...  the tokenizer
     addition.*          what a method added to the encoder, if it stays apart: see `training.additions`
 
-Other tasks add a head beside `SequenceClassifier`; the encoder, its pooling and the folder stay the same.
+`SequenceClassifier` answers for a text, `TokenClassifier` for each of its tokens; `load_model` reads either.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
@@ -36,15 +36,24 @@ class HeadSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["sequence", "token"] = "sequence"
+    """What the head answers for: a text, or each of its tokens."""
     labels: list[str]
     """One output each; none: the one output is a number, or a relevance."""
-    pooling: Pooling
+    pooling: Pooling | None
+    """None for tokens, each of which stands for itself."""
     dropout: float = 0.1
 
     @property
     def outputs(self) -> int:
         """Elements of the output."""
         return max(1, len(self.labels))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> HeadSettings:
+        if (self.pooling is None) is (self.kind == "sequence"):
+            raise ValueError("a head for texts needs a pooling, one for tokens has none")
+        return self
 
 
 def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
@@ -69,17 +78,25 @@ def pooled(
     token_type_ids: Tensor | None = None,
 ) -> Tensor:
     """One vector a text, [batch, width], of int64 ids and masks [batch, sequence]."""
-    inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-    if token_type_ids is not None and takes_token_types(encoder.config):
-        inputs["token_type_ids"] = token_type_ids
-    hidden: Tensor = encoder(**inputs).last_hidden_state
+    hidden = hidden_states(encoder, input_ids, attention_mask, token_type_ids)
     if pooling == "mean":
         return mean_pool(hidden, attention_mask)
     return last_token(hidden, attention_mask) if pooling == "last" else hidden[:, 0]
 
 
-class SequenceClassifier(nn.Module):
-    """Encoder, pooling, dropout and one linear layer: logits [batch, outputs], one a label, or one number."""
+def hidden_states(
+    encoder: PreTrainedModel, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+) -> Tensor:
+    """One vector a token, [batch, sequence, width], of int64 ids and masks [batch, sequence]."""
+    inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+    if token_type_ids is not None and takes_token_types(encoder.config):
+        inputs["token_type_ids"] = token_type_ids
+    hidden: Tensor = encoder(**inputs).last_hidden_state
+    return hidden
+
+
+class Classifier(nn.Module):
+    """Encoder, dropout and one linear layer; what of the encoder the layer reads is up to the kind of head."""
 
     def __init__(self, encoder: PreTrainedModel, settings: HeadSettings) -> None:
         super().__init__()
@@ -90,12 +107,6 @@ class SequenceClassifier(nn.Module):
         self.classifier = nn.Linear(self.config.hidden_size, settings.outputs)
         nn.init.normal_(self.classifier.weight, std=0.02)
         nn.init.zeros_(self.classifier.bias)
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
-        """Logits float32 [batch, outputs] of int64 ids and masks [batch, sequence]."""
-        vectors = pooled(self.encoder, self.settings.pooling, input_ids, attention_mask, token_type_ids)
-        logits: Tensor = self.classifier(self.dropout(vectors))
-        return logits
 
     def shift(self, by: float) -> None:
         """Adds to every logit."""
@@ -110,7 +121,7 @@ class SequenceClassifier(nn.Module):
         (folder / "head.json").write_text(self.settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> SequenceClassifier:
+    def load(cls, folder: Path) -> Self:
         """Reads what `save` wrote, in evaluation mode."""
         settings = HeadSettings.model_validate_json((folder / "head.json").read_text(encoding="utf-8"))
         encoder = load_encoder(str(folder))
@@ -118,6 +129,37 @@ class SequenceClassifier(nn.Module):
         model = cls(encoder, settings)
         model.classifier.load_state_dict(load_file(_head(folder)))
         return model.eval()
+
+
+class SequenceClassifier(Classifier):
+    """Answers for a text by its pooled vector: logits [batch, outputs], one a label, or one number."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """Logits float32 [batch, outputs] of int64 ids and masks [batch, sequence]."""
+        pooling = self.settings.pooling
+        assert pooling is not None
+        vectors = pooled(self.encoder, pooling, input_ids, attention_mask, token_type_ids)
+        logits: Tensor = self.classifier(self.dropout(vectors))
+        return logits
+
+
+class TokenClassifier(Classifier):
+    """Answers for each token: logits [batch, sequence, labels]."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """Logits float32 [batch, sequence, labels] of int64 ids and masks [batch, sequence]; those of padding mean nothing."""
+        vectors = hidden_states(self.encoder, input_ids, attention_mask, token_type_ids)
+        logits: Tensor = self.classifier(self.dropout(vectors))
+        return logits
+
+
+HEADS: dict[str, type[Classifier]] = {"sequence": SequenceClassifier, "token": TokenClassifier}
+
+
+def load_model(folder: Path) -> Classifier:
+    """Reads a checkpoint folder with the kind of head that it was saved with, in evaluation mode."""
+    settings = HeadSettings.model_validate_json((folder / "head.json").read_text(encoding="utf-8"))
+    return HEADS[settings.kind].load(folder)
 
 
 def load_encoder(location: str) -> PreTrainedModel:

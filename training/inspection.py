@@ -158,11 +158,17 @@ def describe(settings: DataSettings, dataset: Dataset, findings: Findings, count
         queries=_queries(dataset) if settings.label_kind == "relevance" else {},
         lengths=lengths,
         warnings=[
-            *([] if numbers is not None else _unequal(classes, settings.label_separator is None)),
+            *findings.reading.notes,
+            *([] if numbers is not None else _unequal(classes, _weighed(settings))),
             *_warnings(findings, named_leaks, lengths),
         ],
         fingerprint=dataset.fingerprint,
     )
+
+
+def _weighed(settings: DataSettings) -> bool:
+    """Whether rare classes count more by themselves."""
+    return settings.label_kind == "class" and settings.label_separator is None
 
 
 def _given(example: Example) -> tuple[str, ...]:

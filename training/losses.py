@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.encoding import UNREAD
+
 
 class FocalLoss(nn.Module):
     """Cross-entropy in which rows that are already right count less: (1 - p)^gamma (Lin et al. 2017, "Focal Loss").
@@ -29,6 +31,20 @@ class FocalLoss(nn.Module):
             return losses.mean()
         row_weights = self.weights[labels]
         return (row_weights * losses).sum() / row_weights.sum()
+
+
+class TokenLoss(nn.Module):
+    """A loss of rows, over the tokens that speak for words."""
+
+    def __init__(self, of_rows: nn.Module) -> None:
+        super().__init__()
+        self.of_rows = of_rows
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Of logits [batch, sequence, labels] and indices int64 [batch, sequence], UNREAD where nothing is to be learned."""
+        read = labels != UNREAD
+        loss: Tensor = self.of_rows(logits[read], labels[read])
+        return loss
 
 
 class BinaryFocalLoss(nn.Module):

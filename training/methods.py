@@ -12,7 +12,7 @@ from torch import nn
 
 from training.additions import Adapters, Addition, PrefixKeys, add, added_weights
 from training.failures import InvalidSettings
-from training.heads import SequenceClassifier
+from training.heads import Classifier
 from training.rank_budget import FEWEST_UPDATES, RankBudget, initial_rank, schedule
 from training.sentence_encoder import SentenceEncoder
 from training.settings import FineTuneSettings
@@ -21,7 +21,7 @@ MERGED = frozenset({"lora", "adalora"})
 """Low-rank updates, through peft."""
 
 
-def apply_method(model: SequenceClassifier | SentenceEncoder, settings: FineTuneSettings) -> RankBudget | None:
+def apply_method(model: Classifier | SentenceEncoder, settings: FineTuneSettings) -> RankBudget | None:
     """Prepares the encoder, in place.
 
     Returns what shares out ranks during the training, for the method that does. Raises InvalidSettings for encoders that the
@@ -55,7 +55,7 @@ def addition(settings: FineTuneSettings, width: int) -> Addition:
     return Adapters(inner=inner)
 
 
-def merge(model: SequenceClassifier | SentenceEncoder, settings: FineTuneSettings) -> None:
+def merge(model: Classifier | SentenceEncoder, settings: FineTuneSettings) -> None:
     """Makes the encoder a plain one again where that can be, in place; it answers as before."""
     if settings.method in MERGED:
         model.encoder = model.encoder.merge_and_unload()

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTr
 from training.dataset import Dataset
 from training.encoders import EncoderSource, stored_pooling
 from training.failures import InvalidSettings
-from training.heads import HeadSettings, Pooling, SequenceClassifier, is_causal, load_encoder
+from training.heads import HEADS, Classifier, HeadSettings, Pooling, is_causal, load_encoder
 from training.sentence_encoder import SentenceEncoder
 from training.settings import FineTuneSettings
 from training.vocabulary import (
@@ -67,11 +67,25 @@ def load_tokenizer(location: str) -> PreTrainedTokenizerBase:
 
 def make_model(
     source: EncoderSource, tokenization: Tokenization, labels: list[str], settings: FineTuneSettings
-) -> SequenceClassifier:
-    """The pre-trained encoder with a new head."""
+) -> Classifier:
+    """The pre-trained encoder with a new head of the task's kind."""
     encoder = _encoder(source, tokenization, settings)
-    pooling = chosen_pooling(settings.pooling, source, encoder.config)
-    return SequenceClassifier(encoder, HeadSettings(labels=labels, pooling=pooling, dropout=settings.dropout))
+    head = _head_settings(source, encoder.config, labels, settings)
+    return HEADS[head.kind](encoder, head)
+
+
+def _head_settings(
+    source: EncoderSource, config: PretrainedConfig, labels: list[str], settings: FineTuneSettings
+) -> HeadSettings:
+    if settings.task != "token_classification":
+        pooling = chosen_pooling(settings.pooling, source, config)
+        return HeadSettings(labels=labels, pooling=pooling, dropout=settings.dropout)
+    if is_causal(config):
+        raise InvalidSettings(
+            f"model: in {source.name!r} a token sees nothing of what stands behind it, not even the rest of its word; choose an "
+            "encoder, such as a BERT, for token_classification"
+        )
+    return HeadSettings(kind="token", labels=labels, pooling=None, dropout=settings.dropout)
 
 
 def make_sentence_encoder(

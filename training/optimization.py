@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from training.heads import SequenceClassifier
+from training.heads import Classifier
 from training.sentence_encoder import SentenceEncoder
 from training.settings import FineTuneSettings
 
@@ -19,7 +19,7 @@ LAYER = re.compile(r"(?:^|\.)(?:layers?|h)\.(\d+)\.")
 
 
 def parameter_groups(
-    model: SequenceClassifier | SentenceEncoder, settings: FineTuneSettings, rate: float
+    model: Classifier | SentenceEncoder, settings: FineTuneSettings, rate: float
 ) -> list[dict[str, Any]]:
     """The trained weights in groups of one rate: no weight decay on biases and normalisation, the head at its own rate.
 
@@ -31,7 +31,7 @@ def parameter_groups(
     for name, parameter in trained:
         decay = 0.0 if UNDECAYED.search(name) else settings.weight_decay
         groups[rate * settings.layer_rate_decay ** (top - layer_of(name)), decay].append(parameter)
-    if isinstance(model, SequenceClassifier):
+    if isinstance(model, Classifier):
         groups[rate * settings.head_rate_factor, 0.0] += model.classifier.parameters()
     return [{"params": weights, "lr": lr, "weight_decay": decay} for (lr, decay), weights in groups.items()]
 

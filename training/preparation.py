@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from training.cleaning import CleaningReport, clean
@@ -24,6 +24,7 @@ from training.failures import UnusableData
 from training.inspection import DataReport, Findings, describe
 from training.reading import Reading, read
 from training.splitting import split
+from training.tagging.decoding import bio_labels
 
 CountTokens = Callable[[list[str]], list[int]]
 
@@ -67,10 +68,16 @@ def prepare(settings: DataSettings, count_tokens: CountTokens | None = None, pro
     """
     rows = distinct_rows(settings, progress)
     dataset = split(rows.examples, rows.groups, settings)
-    findings = Findings(
+    report = describe(settings, dataset, _findings(rows), count_tokens)
+    if settings.label_kind == "entities":
+        dataset = replace(dataset, labels=bio_labels(dataset.labels))
+    return Prepared(dataset, report, rows.pair)
+
+
+def _findings(rows: DistinctRows) -> Findings:
+    return Findings(
         rows.reading, rows.cleaning, rows.duplicates, rows.leaks, label_variants(rows.examples), rows.dropped_classes
     )
-    return Prepared(dataset, describe(settings, dataset, findings, count_tokens), rows.pair)
 
 
 def distinct_rows(settings: DataSettings, progress: Progress = silent) -> DistinctRows:
@@ -88,9 +95,10 @@ def distinct_rows(settings: DataSettings, progress: Progress = silent) -> Distin
         # two candidates of a long query are always alike: only equal ones are duplicates
         kept, groups = unique, tie_queries(unique, settings.group_threshold, progress)
     else:
-        thresholds = (settings.near_duplicate_threshold, settings.group_threshold)
+        # sentences that differ in their entities alone are not one: look-alikes only stay together
+        threshold = 1.0 if settings.label_kind == "entities" else settings.near_duplicate_threshold
         related = settings.relation is not None
-        kept, groups = drop_near(unique, *thresholds, duplicates, progress, first_texts=related)
+        kept, groups = drop_near(unique, threshold, settings.group_threshold, duplicates, progress, first_texts=related)
     _require_classes(kept, settings, cleaning)
     return DistinctRows(kept, groups, reading, cleaning, duplicates, found_leaks, dropped)
 
@@ -100,11 +108,18 @@ def _without_rare(examples: list[Example], settings: DataSettings) -> tuple[list
         return examples, {}
     counts = Counter(label for example in examples for label in example.given)
     rare = {label: count for label, count in counts.items() if count < settings.min_rows_per_class}
+    if settings.label_kind == "entities":
+        return [_without_entities(example, rare) for example in examples], rare
     if settings.label_separator is None:
         return [example for example in examples if example.label not in rare], rare
     # a text keeps the labels that stay; without any left it would claim that none applies
     kept = [example for example in examples if not example.given or set(example.given) - set(rare)]
     return [_only(example, rare, settings.label_separator) for example in kept], rare
+
+
+def _without_entities(example: Example, rare: Mapping[str, int]) -> Example:
+    entities = tuple(entity for entity in example.entities or () if entity.label not in rare)
+    return replace(example, entities=entities, labels=tuple(sorted({entity.label for entity in entities})))
 
 
 def _only(example: Example, rare: dict[str, int], separator: str) -> Example:

@@ -1,8 +1,8 @@
 """The run directory: what a training run leaves behind, and the contract between training and export.
 
 runs/<name>/
-  data/{train,validation,test}.jsonl    one {"text", "text_pair"?, "label", "labels"?, "value"?, ...} a line: the rows as
-                                        trained on
+  data/{train,validation,test}.jsonl    the rows as trained on, one a line: {"text", "text_pair"?, "label", "labels"?,
+                                        "value"?, "entities"?, ...}
   data/unlabelled.jsonl                 after distillation: texts that only teachers answered
   data/report.{json,html}               the data report of `inspect`
   checkpoint/                           encoder and head (safetensors), config, tokenizer.json
@@ -16,12 +16,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from training.dataset import Example, Split, TaskName
+from training.dataset import Entity, Example, Split, TaskName
 from training.numbers import Scale
 
 Part = Split | Literal["unlabelled"]
@@ -31,6 +32,14 @@ HEADLINES: dict[str, dict[str, str]] = {
         "accuracy": "accuracy",
         "macro_f1": "macro F1",
         "weighted_f1": "weighted F1",
+        "calibration_error_before": "calibration error before",
+        "calibration_error": "after",
+    },
+    "token_classification": {
+        "micro_f1": "entity F1",
+        "precision": "precision",
+        "recall": "recall",
+        "macro_f1": "macro F1",
         "calibration_error_before": "calibration error before",
         "calibration_error": "after",
     },
@@ -153,7 +162,8 @@ class RunRecord(BaseModel):
     """True when the model was trained on (text, text_pair)."""
     encoder: str
     """Where the encoder came from: hub id, local folder or packaged name."""
-    pooling: Literal["mean", "cls", "last"]
+    pooling: Literal["mean", "cls", "last"] | None
+    """None where each token stands for itself."""
     temperature: float
     """Logits are divided by it before softmax or sigmoid; fitted on the validation split (Guo et al. 2017)."""
     thresholds: list[float] | None = None
@@ -224,6 +234,8 @@ class RunDirectory:
                     row["labels"] = example.labels
                 if example.value is not None:
                     row["value"] = example.value
+                if example.entities is not None:
+                    row["entities"] = [asdict(entity) for entity in example.entities]
                 if example.text_pair is not None:
                     row["text_pair"] = example.text_pair
                 if example.negative is not None:
@@ -252,4 +264,5 @@ class RunDirectory:
                     row.get("value"),
                     None,
                     row.get("negative"),
+                    tuple(Entity(**entity) for entity in row["entities"]) if "entities" in row else None,
                 )

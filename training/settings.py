@@ -27,7 +27,11 @@ LOSSES: dict[TaskName, tuple[Loss, ...]] = {
     "pair_scoring": ("binary_cross_entropy", *RANKING_LOSSES),
 }
 """Those of each task, the usual one first."""
-LABEL_KINDS: dict[TaskName, str] = {"regression": "number", "pair_scoring": "relevance"}
+LABEL_KINDS: dict[TaskName, str] = {
+    "regression": "number",
+    "pair_scoring": "relevance",
+    "token_classification": "entities",
+}
 """What `training.data_settings.DataSettings.label_kind` must be; class for all others."""
 LABEL_LOSSES: tuple[Loss, ...] = ("cross_entropy", "focal")
 Method = Literal["full", "frozen", "bitfit", "lora", "adalora", "prefix", "adapters"]
@@ -134,7 +138,9 @@ class FineTuneSettings(BaseModel):
         if self.loss not in {None, *known}:
             raise ValueError(f"loss: {self.task} is trained with {' or '.join(known)}, not with {self.loss}")
         if self.data.label_kind != "class" and (self.sampling != "none" or self.class_weights == "balanced"):
-            raise ValueError("sampling and class_weights are for classes, not for numbers")
+            raise ValueError(f"sampling and class_weights are for classes of texts, not for {self.task}")
+        if self.task == "token_classification" and self.pooling is not None:
+            raise ValueError("pooling makes one vector of a text; in token_classification each token stands for itself")
         if (self.data.label_separator is None) is (self.task == "multi_label_classification"):
             raise ValueError("label_separator and the task multi_label_classification belong together")
         if self.method == "prefix" and self.gradient_checkpointing:

@@ -16,6 +16,7 @@ from training.failures import UnusableData
 from training.numbers import Scale, as_text, quantile_bins
 
 MIN_CLASSES = 2
+"""One type of entity is enough: there is always what is none."""
 
 
 def split(examples: list[Example], groups: list[int], settings: DataSettings) -> Dataset:
@@ -37,7 +38,8 @@ def split(examples: list[Example], groups: list[int], settings: DataSettings) ->
     parts = {part: [example for example in assigned if example.split is part] for part in Split}
     _require_rows(parts, labels, settings)
     dataset = Dataset(parts[Split.TRAIN], parts[Split.VALIDATION], parts[Split.TEST], labels, fingerprint(assigned))
-    return {"class": _as_it_is, "number": _standardised, "relevance": _graded}[settings.label_kind](dataset, settings)
+    finish = {"class": _as_it_is, "entities": _as_it_is, "number": _standardised, "relevance": _graded}
+    return finish[settings.label_kind](dataset, settings)
 
 
 def fingerprint(examples: list[Example]) -> str:
@@ -62,7 +64,7 @@ def strata(examples: list[Example], groups: list[int], seed: int, kind: str = "c
     for position, group in enumerate(groups):
         members[group].append(position)
     found: dict[str, list[list[int]]] = defaultdict(list)
-    own = {"class": _labels, "number": _bins, "relevance": _alike}[kind](examples)
+    own = {"class": _labels, "entities": _labels, "number": _bins, "relevance": _alike}[kind](examples)
     for rows in members.values():
         found[Counter(own[i] for i in rows).most_common(1)[0][0]].append(rows)
     for stratum in found.values():

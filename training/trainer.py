@@ -23,6 +23,7 @@ from training.atomic_files import replace_file
 from training.data_parallel import Ranks
 from training.encoding import EncodedDataset, EncodedExample, LengthGroupedOrder, collator, sorted_batches
 from training.optimization import parameter_groups
+from training.outputs import arranged
 from training.sampling import EpochRows
 from training.settings import FineTuneSettings
 
@@ -38,7 +39,7 @@ def go_on(scores: dict[int, float]) -> bool:
 
 
 class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no types here
-    """Trains a `training.heads.SequenceClassifier` whose batches carry `labels`, what is right of their rows."""
+    """Trains a `training.heads.Classifier` whose batches carry `labels`, what is right of their rows."""
 
     def __init__(
         self,
@@ -200,7 +201,7 @@ class ProgressListener(TrainerCallback):  # type: ignore[misc]  # as above
 
 
 def predict_logits(model: nn.Module, dataset: EncodedDataset, pad_token_id: int) -> NDArray[np.float32]:
-    """Logits float32 [rows, labels] in the rows' order, on the model's device."""
+    """Logits float32 [rows, labels], or [words, labels], in the rows' order, on the model's device."""
     device = next(model.parameters()).device
     collate = collator(pad_token_id)
     model.eval()
@@ -209,10 +210,7 @@ def predict_logits(model: nn.Module, dataset: EncodedDataset, pad_token_id: int)
         for positions, rows in sorted_batches(dataset, EVALUATION_BATCH):
             batch = {name: value.to(device) for name, value in collate(rows).items() if name != "labels"}
             parts.append((positions, model(**batch).float().cpu().numpy()))
-    logits = np.empty((len(dataset), parts[0][1].shape[1]), np.float32)
-    for positions, values in parts:
-        logits[positions] = values
-    return logits
+    return arranged(parts, [row.reads for row in dataset.rows])
 
 
 def training_arguments(

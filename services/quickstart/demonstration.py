@@ -12,6 +12,7 @@ from rich.table import Table
 
 from services.clients import InferenceClient
 from services.quickstart.answers import answers
+from services.quickstart.entity_answers import entity_answers
 from services.quickstart.neighbour_answers import neighbour_answers, pick_neighbourhoods
 from services.quickstart.number_answers import number_answers
 from services.quickstart.ranking_answers import pick_questions, ranking_answers
@@ -35,6 +36,7 @@ INPUTS = '"inputs":[{"text":"..."}]'
 CLASSIFICATION = Demonstration(pick, answers, "Classify", "classify.py", INPUTS)
 CANDIDATES = '"query":"...","candidates":["...","..."]'
 DEMONSTRATIONS = {
+    "token_classification": Demonstration(pick, entity_answers, "Tag", "tag.py", INPUTS),
     "regression": Demonstration(pick, number_answers, "Regress", "regress.py", INPUTS),
     "pair_scoring": Demonstration(pick_questions, ranking_answers, "Score", "score.py", CANDIDATES),
     "embedding": Demonstration(pick_neighbourhoods, neighbour_answers, "Score", "score.py", CANDIDATES),

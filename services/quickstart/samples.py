@@ -6,12 +6,17 @@ import json
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 READABLE = range(12, 140)
 
 
 class NoSamples(Exception):
     """The run has no test rows to show; the message says what to do."""
+
+
+Span = tuple[int, int, str]
+"""Characters [start, end) of a text, and the type of the entity that they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,8 @@ class Sample:
     """The one label, or where texts can have several all of them; `label` then is all of them as one word."""
     value: float | None = None
     """The number, where texts have numbers; `label` then is the same as text."""
+    entities: frozenset[Span] | None = None
+    """Where entities are to be found; `labels` are their types."""
 
     @property
     def script(self) -> str:
@@ -40,16 +47,7 @@ def pick(file: Path, count: int) -> list[Sample]:
     """
     try:
         rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-        samples = [
-            Sample(
-                row["text"],
-                row.get("text_pair"),
-                row["label"],
-                frozenset(row.get("labels", [row["label"]])),
-                row.get("value"),
-            )
-            for row in rows
-        ]
+        samples = [_sample(row) for row in rows]
     except FileNotFoundError:
         raise NoSamples(f"{file} is missing: train first, with `make run` or `python -m training fit`") from None
     except (KeyError, TypeError, ValueError) as error:
@@ -62,6 +60,16 @@ def pick(file: Path, count: int) -> list[Sample]:
     for sample in samples:
         scripts.setdefault(sample.script, {}).setdefault(sample.label, []).append(sample)
     return _round([_round(_shifted(labels, turn)) for turn, labels in enumerate(scripts.values())])[:count]
+
+
+def _sample(row: dict[str, Any]) -> Sample:
+    text, label = row["text"], row["label"]
+    labels = frozenset(row.get("labels", [label]))
+    if "entities" not in row:
+        return Sample(text, row.get("text_pair"), label, labels, row.get("value"))
+    entities = frozenset((each["start"], each["end"], each["label"]) for each in row["entities"])
+    # those with the same types of entities go together, as those with the same label do
+    return Sample(text, None, ", ".join(sorted(labels)), labels, entities=entities)
 
 
 def _shifted(labels: dict[str, list[Sample]], turn: int) -> list[list[Sample]]:

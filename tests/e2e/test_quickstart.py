@@ -16,7 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.fakes.tiny_bundle import publish_tiny
+from export.registry import Registry
+from tests.fakes.tiny_bundle import publish_tiny, publish_tiny_tagging
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = [
@@ -99,6 +100,34 @@ def test_once_prints_the_answers_and_where_to_go_next(folder: Path) -> None:
         assert hint in output
     assert output.rstrip().endswith("stopped; every call was answered")
     assert not listens(port)
+
+
+def test_a_model_that_tags_shows_entities(folder: Path) -> None:
+    publish_tiny_tagging(folder / "models", "tiny", label=None)
+    (folder / "models" / "tiny" / "labels.json").unlink()
+    Registry(str(folder / "models")).set_label("tiny", "stable", 2)
+    rows = [
+        {"text": "Ada Lovelace left Paris", "entities": [(0, 12, "PER"), (18, 23, "LOC")]},
+        {"text": "王明在北京看球队比赛的时候", "entities": [(0, 2, "PER")]},
+        {"text": "nobody was anywhere", "entities": []},
+    ]
+    lines = []
+    for row in rows:
+        entities = [{"start": start, "end": end, "label": label} for start, end, label in row["entities"]]
+        labels = sorted({each["label"] for each in entities})
+        lines.append(json.dumps({"text": row["text"], "label": "x", "labels": labels, "entities": entities}) + "\n")
+    (folder / "runs" / "tiny" / "data" / "test.jsonl").write_text("".join(lines), encoding="utf-8")
+    (folder / "runs" / "tiny" / "run.json").write_text('{"task": "token_classification"}', encoding="utf-8")
+    process = quickstart(folder, *free_ports(), "--once")
+    output, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, output
+    assert "tiny version 2, fp32: 2 of 3 held-out texts with all entities right" in output
+    shown = {line.split("  ")[0]: line for line in output.splitlines()}
+    assert "PER Ada Lovelace, LOC Paris" in shown["Ada Lovelace left Paris"]
+    assert "PER 王明, LOC 北京" in shown["王明在北京看球队比赛的时候"]
+    assert "✗ PER 王明" in shown["王明在北京看球队比赛的时候"]
+    assert "examples/python/tag.py" in output
+    assert "InferenceService/Tag" in output
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

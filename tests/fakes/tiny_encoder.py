@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -48,16 +49,15 @@ CHARACTERS = list("球队比赛银行股市芯片手机的了在新")
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def write_tiny_encoder(folder: Path, seed: int = 0) -> Path:
-    """Writes config, weights and tokenizer, as save_pretrained does.
+def write_tiny_encoder(folder: Path, seed: int = 0, words: Sequence[str] = ()) -> Path:
+    """Writes config, weights and tokenizer, as save_pretrained does; `words` are known besides the usual ones.
 
     From now on torch has one thread here: on matrices as small as these several only wait for one another, for minutes where
     the machine is busy.
     """
     torch.set_num_threads(1)
-    vocabulary = {
-        word: number for number, word in enumerate([*SPECIAL, *WORDS, *CHARACTERS, *"abcdefghijklmnopqrstuvwxyz"])
-    }
+    known = dict.fromkeys([*SPECIAL, *WORDS, *CHARACTERS, *"abcdefghijklmnopqrstuvwxyz", *words])
+    vocabulary = {word: number for number, word in enumerate(known)}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

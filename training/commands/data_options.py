@@ -10,7 +10,7 @@ import typer
 
 from training.commands.option_groups import given
 
-DATA = "csv, tsv, jsonl or parquet file, folder of splits, or hub data set id."
+DATA = "csv, tsv, jsonl or parquet file, folder of splits, or hub data set id; with entities also conll or bio."
 Column = Annotated[
     str | None, typer.Option(help="Column name; found by itself when it has a usual name.", show_default=False)
 ]

@@ -31,8 +31,8 @@ class FitOptions:
         str | None,
         typer.Option(
             help="single_label_classification, multi_label_classification where texts can have several labels or none, "
-            "regression where the label is a number, pair_scoring where rows are query, candidate and relevance, or embedding: "
-            "a vector a text.",
+            "token_classification to find entities in texts, regression where the label is a number, pair_scoring where "
+            "rows are query, candidate and relevance, or embedding: a vector a text.",
             show_default="single_label_classification",
         ),
     ] = None

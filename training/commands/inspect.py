@@ -17,7 +17,9 @@ def inspect(
     data: Annotated[str, typer.Argument(help=DATA)],
     out: Annotated[Path, typer.Option(help="Folder for report.json and report.html.")] = Path("build/inspect"),
     model: Annotated[str, typer.Option(help="Whose tokens to count.")] = "minilm",
-    label_kind: Annotated[str, typer.Option(help="What the label column holds: class, number or relevance.")] = "class",
+    label_kind: Annotated[
+        str, typer.Option(help="What the label column holds: class, number, relevance or entities.")
+    ] = "class",
     *,
     columns: LabelColumns,
 ) -> None:

@@ -20,7 +20,7 @@ from training.distillation.unlabelled import Unlabelled, read_unlabelled
 from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, encode
 from training.failures import InvalidSettings
-from training.heads import HeadSettings, SequenceClassifier
+from training.heads import Classifier, HeadSettings, SequenceClassifier
 from training.model_making import Tokenization, make_model
 from training.preparation import Prepared
 from training.progress import listener
@@ -51,6 +51,7 @@ class Distiller:
         if not self._layers:
             return find_encoder(self.settings.model)
         first = self._teachers[0]
+        assert first.record.pooling is not None  # a teacher classifies texts
         return EncoderSource(self.settings.model, str(first.run.checkpoint), first.record.pooling)
 
     def ask(self, prepared: Prepared, console: Console) -> None:
@@ -75,7 +76,7 @@ class Distiller:
                 kept = self._run.trainer / f"teacher-{number}.safetensors"
                 self._logits.append(teacher.answers(parts, kept, progress))
 
-    def student(self, tokenization: Tokenization, labels: list[str]) -> SequenceClassifier:
+    def student(self, tokenization: Tokenization, labels: list[str]) -> Classifier:
         """Layers of the first teacher with a copy of its head, or the encoder of `model` with a new one."""
         if not self._layers:
             return make_model(self.source(), tokenization, labels, self.settings)

@@ -1,6 +1,13 @@
 """From a file, a folder or a hub id to examples, or to texts without labels; every fault names its file, line and column."""
 
-from training.reading.source import Reading, read
+from training.data_settings import DataSettings
+from training.reading.annotated import read_annotated
+from training.reading.source import Reading, read_labelled
 from training.reading.unlabelled import Texts, read_texts
 
 __all__ = ["Reading", "Texts", "read", "read_texts"]
+
+
+def read(settings: DataSettings) -> Reading:
+    """Reads everything that `settings` names. Raises UnreadableData."""
+    return read_annotated(settings) if settings.label_kind == "entities" else read_labelled(settings)

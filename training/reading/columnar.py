@@ -11,6 +11,12 @@ from training.reading.table import Record, Table, joined
 
 def read_parquet(path: Path, separator: str | None = None) -> Table:
     """Reads a parquet file; class-label and number columns become text, lists of words with a `separator` too."""
+    columns, rows = typed_rows(path)
+    return to_table(str(path), columns, rows, {}, separator)
+
+
+def typed_rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    """Columns and rows of a parquet file as Python values. Raises UnreadableData."""
     import pyarrow
     import pyarrow.parquet
 
@@ -18,7 +24,7 @@ def read_parquet(path: Path, separator: str | None = None) -> Table:
         table = pyarrow.parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
         raise UnreadableData(f"{path} is not a readable parquet file ({error})") from None
-    return to_table(str(path), table.column_names, table.to_pylist(), {}, separator)
+    return table.column_names, table.to_pylist()
 
 
 def read_hub(identifier: str, separator: str | None = None) -> dict[str, Table]:

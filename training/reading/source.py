@@ -1,4 +1,4 @@
-"""One door to every kind of source: file, folder of splits, or hub id."""
+"""Texts with labels from every kind of source: file, folder of splits, or hub id."""
 
 from __future__ import annotations
 
@@ -13,20 +13,11 @@ from training.reading.columnar import read_hub, read_parquet
 from training.reading.columns import Columns, find_columns
 from training.reading.delimited import read_delimited
 from training.reading.json_lines import read_json_lines
+from training.reading.places import files_of, named_split, own_files, split_word
 from training.reading.relations import find_related_columns, related_example
 from training.reading.table import Record, Table
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-SPLIT_WORDS = {
-    "train": Split.TRAIN,
-    "training": Split.TRAIN,
-    "validation": Split.VALIDATION,
-    "valid": Split.VALIDATION,
-    "val": Split.VALIDATION,
-    "dev": Split.VALIDATION,
-    "test": Split.TEST,
-    "eval": Split.TEST,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +29,12 @@ class Reading:
     sources: list[str]
     encodings: dict[str, str] = field(default_factory=dict)
     unlabelled: int = 0
+    notes: list[str] = field(default_factory=list)
+    """What the person who made the data should know of how they were read."""
 
 
-def read(settings: DataSettings) -> Reading:
-    """Reads everything that `settings` names. Raises UnreadableData."""
+def read_labelled(settings: DataSettings) -> Reading:
+    """Reads every text and label that `settings` names. Raises UnreadableData."""
     parts = list(_tables(settings))
     examples: list[Example] = []
     unlabelled = 0
@@ -68,7 +61,8 @@ def read(settings: DataSettings) -> Reading:
 def read_table(path: Path, encoding: str | None, separator: str | None = None) -> Table:
     """Reads one file by its suffix. With a `separator`, lists of labels are read as words that it separates."""
     if path.suffix not in SUFFIXES:
-        raise UnreadableData(f"{path}: the suffix must be one of {', '.join(SUFFIXES)}")
+        more = "; tokens with tags are read for token_classification alone" if path.suffix in {".conll", ".bio"} else ""
+        raise UnreadableData(f"{path}: the suffix must be one of {', '.join(SUFFIXES)}{more}")
     if path.suffix == ".parquet":
         return read_parquet(path, separator)
     json_lines = path.suffix in {".jsonl", ".ndjson"}
@@ -79,41 +73,16 @@ def read_table(path: Path, encoding: str | None, separator: str | None = None) -
 
 
 def _tables(settings: DataSettings) -> list[tuple[Split | None, Table]]:
-    path = Path(settings.path)
-    if path.is_dir():
-        return _folder(path, settings)
-    if path.is_file():
-        tables: list[tuple[Split | None, Table]] = [(None, _file(path, settings))]
-    elif path.suffix in SUFFIXES or settings.path.startswith((".", "/")):
-        raise UnreadableData(f"{settings.path} does not exist")
-    else:
-        found = read_hub(settings.path, settings.label_separator)
-        tables = [(_split_word(name), table) for name, table in found.items()]
-    for split, other in ((Split.VALIDATION, settings.validation_path), (Split.TEST, settings.test_path)):
-        if other is not None:
-            if not Path(other).is_file():
-                raise UnreadableData(f"{other} does not exist")
-            tables.append((split, _file(Path(other), settings)))
-    return tables
+    files = files_of(settings, SUFFIXES)
+    if files is not None:
+        return [(split, _file(path, settings)) for split, path in files]
+    found = read_hub(settings.path, settings.label_separator)
+    own = [(split, _file(path, settings)) for split, path in own_files(settings)]
+    return [*((split_word(name), table) for name, table in found.items()), *own]
 
 
 def _file(path: Path, settings: DataSettings) -> Table:
     return read_table(path, settings.encoding, settings.label_separator)
-
-
-def _folder(folder: Path, settings: DataSettings) -> list[tuple[Split | None, Table]]:
-    """Files named after splits; the training file comes first, since its columns lead."""
-    files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.stem.casefold() in SPLIT_WORDS)
-    found = {SPLIT_WORDS[path.stem.casefold()]: path for path in files}
-    if len(found) < len(files):
-        raise UnreadableData(f"{folder}: two files for one split among {', '.join(path.name for path in files)}")
-    if Split.TRAIN not in found:
-        raise UnreadableData(f"{folder} has no train file: expected train.csv (or {', '.join(SUFFIXES[1:])})")
-    return [(split, _file(found[split], settings)) for split in Split if split in found]
-
-
-def _split_word(word: str) -> Split | None:
-    return SPLIT_WORDS.get(word.strip().casefold())
 
 
 def _require(table: Table, columns: Columns) -> None:
@@ -144,13 +113,8 @@ def _example(
     record: Record, label: str, columns: Columns, table: Table, split: Split | None, settings: DataSettings
 ) -> Example:
     if columns.split is not None:
-        word = record.values.get(columns.split) or ""
-        split = _split_word(word)
-        if split is None:
-            known = ", ".join(SPLIT_WORDS)
-            raise UnreadableData(
-                f"{table.source}, line {record.line}, column {columns.split!r}: {word!r} is no split; use one of {known}"
-            )
+        where = f"{table.source}, line {record.line}, column {columns.split!r}"
+        split = named_split(record.values.get(columns.split) or "", where)
     used = {columns.text, columns.label, columns.text_pair, columns.split, columns.negative}
     separator = settings.label_separator
     labels = None if separator is None else _labels(label, separator)

@@ -16,6 +16,7 @@ HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 HUB_TASKS = {
     "single_label_classification": "text-classification",
     "multi_label_classification": "text-classification",
+    "token_classification": "token-classification",
     "pair_scoring": "text-ranking",
 }
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "micro_f1": "f1", "weighted_f1": "f1"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from training.report.contents import EvaluationReport, Score
 from training.run import PLAIN, RunRecord, as_shown
+from training.tagging.decoding import types_of
 
 TITLES = {"calibration_error_before": "calibration error before scaling", "calibration_error": "calibration error"}
 METHODS = {
@@ -64,6 +65,8 @@ def _purpose(record: RunRecord) -> str:
         return f", to give each one of {len(record.labels)} labels"
     if record.task == "multi_label_classification":
         return f", to say which of {len(record.labels)} labels apply, if any"
+    if record.task == "token_classification":
+        return f", to find entities of the types {', '.join(types_of(record.labels))}"
     if record.scale is not None:
         return ", to give each a number"
     if record.task == "pair_scoring":

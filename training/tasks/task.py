@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,16 @@ from torch import nn
 
 from training.dataset import Dataset, Example, Split
 from training.intervals import Interval
+from training.outputs import Logits
 from training.settings import FineTuneSettings
+
+__all__ = ["Judgement", "Logits", "Task", "Truth"]
 
 Truth = NDArray[np.int64] | NDArray[np.float32]
 """What is right of each row: the index of its label, [rows]; 1 for each label that applies, else 0, [rows, labels]; the
 standardised number, [rows, 1]; or relevance and number of the query, [rows, 2]."""
-Logits = NDArray[np.float32]
-"""[rows, labels], or [rows, 1] of a number or a relevance."""
+OfTask = TypeVar("OfTask", bound="Sequence[Any] | NDArray[Any]")
+"""What is right in a task's own form; iterating it gives the target of each row (`training.encoding.Target`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +39,16 @@ class Judgement:
     """What is added to every logit before the checkpoint is saved."""
 
 
-class Task(Protocol):
+class Task(Protocol[OfTask]):
     """One kind of question that a model can answer."""
 
-    def truth(self, examples: Sequence[Example], labels: Sequence[str]) -> Truth:
+    def truth(self, examples: Sequence[Example], labels: Sequence[str]) -> OfTask:
         """What is right, for the loss and the scores."""
 
     def loss(self, settings: FineTuneSettings, dataset: Dataset) -> nn.Module:
-        """Makes one number of logits [rows, labels], float32, and what is right of the rows."""
+        """Makes one number of a batch's outputs, float32, and of the targets that the collator made of what is right."""
 
-    def score(self, logits: Logits, truth: Truth) -> float:
+    def score(self, logits: Logits, truth: OfTask) -> float:
         """How good the model is, 1 at best; the epoch with the highest score is kept."""
 
     def judge(self, logits: Mapping[Split, Logits], dataset: Dataset, folder: Path) -> Judgement:

@@ -30,7 +30,7 @@ async def tag(pipeline: Pipeline, query: TagQuery) -> Prediction[Tags]:
 def tags(model: LoadedModel, answered: Answered, *, query: TagQuery) -> Tags:
     """Labels of the words of one text, and its entities. Rows are logits float32 [tokens, labels] of each window."""
     text, reading = answered.text.text, answered.reading
-    labelled = list(_labelled(model, reading, answered.rows))
+    labelled = list(_labelled(model, text, reading, answered.rows))
     convert = converter(text, query.unit)
     entities = [
         Entity(label, *convert((start, end)), text[start:end], probability)
@@ -41,13 +41,25 @@ def tags(model: LoadedModel, answered: Answered, *, query: TagQuery) -> Tags:
     return Tags(reading.token_count, reading.truncated, len(reading.windows), entities, shown)
 
 
-def _labelled(model: LoadedModel, reading: Reading, rows: Sequence[NDArray[np.float32]]) -> Iterator[TaggedWord]:
+def _labelled(
+    model: LoadedModel, text: str, reading: Reading, rows: Sequence[NDArray[np.float32]]
+) -> Iterator[TaggedWord]:
     labels = model.manifest.labels
     probabilities = [softmax(row, model.manifest.temperature) for row in rows]
     for word in words_of(reading):
+        start, end = _trimmed(text, word.start, word.end)
+        if start == end:
+            continue
         row = probabilities[word.window][word.token]
         best = int(row.argmax())
-        yield TaggedWord(labels[best], word.start, word.end, float(row[best]))
+        yield TaggedWord(labels[best], start, end, float(row[best]))
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without white space at the edges, which byte-level tokenizers count to the word behind it."""
+    inside = text[start:end]
+    start += len(inside) - len(inside.lstrip())
+    return start, start + len(inside.strip())
 
 
 def merged(words: Sequence[TaggedWord]) -> Iterator[tuple[str, int, int, float]]:

@@ -30,6 +30,7 @@ PLANTED = [
     ("sentence-transformers-in-one-place", "training/embedding/mining.py", "import sentence_transformers"),
     ("embedding-layers", "training/embedding/retrieval.py", "import training.embedding.rows"),
     ("audit-layers", "training/audit/findings.py", "import training.audit.sheet"),
+    ("tagging-layers", "training/tagging/schemes.py", "import training.tagging.decoding"),
     ("distillation-layers", "training/distillation/layers.py", "import training.distillation.teachers"),
     ("optuna-in-one-place", "training/fine_tuning.py", "import optuna"),
     ("optuna-in-one-place", "training/run.py", "import sqlalchemy"),

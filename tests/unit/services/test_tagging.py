@@ -188,3 +188,18 @@ def test_entities_below_the_threshold_are_left_out_and_words_stay(tokenization: 
     none = tag(tokenization, "Ada Lovelace in Paris", OffsetUnit.CODE_POINT, threshold=1.0)
     assert none.entities == []
     assert len(none.words) == 4
+
+
+def test_white_space_that_a_tokenizer_counts_to_a_word_is_no_part_of_an_entity() -> None:
+    """As byte-level tokenizers do; what is nothing else is no word."""
+    text = "in  New York\n"
+    spans: list[Span | None] = [(0, 2), (2, 3), (3, 7), (7, 12), (12, 13)]
+    window = Encoded(np.arange(5))
+    reading = Reading([window], 5, False, [spans], [[0, 1, 2, 3, 4]])
+    rows = np.zeros((5, len(TAG_LABELS)), np.float32)
+    for token, label in enumerate(["O", "B-PER", "B-LOC", "I-LOC", "B-PER"]):
+        rows[token, TAG_LABELS.index(label)] = 8.0
+    query = TagQuery(ModelReference("tagger"), None, PLAIN, [TextInput(text)], unit=OffsetUnit.CODE_POINT, words=True)
+    found = tags(MODEL, Answered(TextInput(text), reading, [rows], False), query=query)
+    assert [(each.label, each.start, each.end, each.text) for each in found.entities] == [("LOC", 4, 12, "New York")]
+    assert [(each.start, each.end) for each in found.words] == [(0, 2), (4, 7), (8, 12)]
