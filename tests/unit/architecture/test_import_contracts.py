@@ -35,6 +35,8 @@ PLANTED = [
     ("optuna-in-one-place", "training/fine_tuning.py", "import optuna"),
     ("optuna-in-one-place", "training/run.py", "import sqlalchemy"),
     ("pretraining-layers", "training/pretraining/masking.py", "import training.pretraining.batches"),
+    ("report-layers", "training/report/slices.py", "import training.report.making"),
+    ("captum-in-one-place", "training/report/robustness.py", "import captum.attr"),
     ("search-layers", "training/search/storage.py", "import training.search.study"),
     ("inference-layers", "services/inference/execution/computation.py", "import services.inference.pipeline"),
     ("inference-layers", "services/inference/prediction.py", "import services.inference.tokenization"),
