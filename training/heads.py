@@ -93,9 +93,13 @@ class SequenceClassifier(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """Logits float32 [batch, outputs] of int64 ids and masks [batch, sequence]."""
-        vectors = pooled(self.encoder, self.settings.pooling, input_ids, attention_mask, token_type_ids)
+        vectors = self.vectors(input_ids, attention_mask, token_type_ids)
         logits: Tensor = self.classifier(self.dropout(vectors))
         return logits
+
+    def vectors(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """What the linear layer reads, without dropout: float32 [batch, width]."""
+        return pooled(self.encoder, self.settings.pooling, input_ids, attention_mask, token_type_ids)
 
     def shift(self, by: float) -> None:
         """Adds to every logit."""

@@ -112,6 +112,18 @@ def _folder(folder: Path, settings: DataSettings) -> list[tuple[Split | None, Ta
     return [(split, _file(found[split], settings)) for split in Split if split in found]
 
 
+def split_of(record: Record, column: str, table: Table) -> Split:
+    """The split that a row says it belongs to. Raises UnreadableData for a word that is none."""
+    word = record.values.get(column) or ""
+    split = _split_word(word)
+    if split is None:
+        known = ", ".join(SPLIT_WORDS)
+        raise UnreadableData(
+            f"{table.source}, line {record.line}, column {column!r}: {word!r} is no split; use one of {known}"
+        )
+    return split
+
+
 def _split_word(word: str) -> Split | None:
     return SPLIT_WORDS.get(word.strip().casefold())
 
@@ -144,13 +156,7 @@ def _example(
     record: Record, label: str, columns: Columns, table: Table, split: Split | None, settings: DataSettings
 ) -> Example:
     if columns.split is not None:
-        word = record.values.get(columns.split) or ""
-        split = _split_word(word)
-        if split is None:
-            known = ", ".join(SPLIT_WORDS)
-            raise UnreadableData(
-                f"{table.source}, line {record.line}, column {columns.split!r}: {word!r} is no split; use one of {known}"
-            )
+        split = split_of(record, columns.split, table)
     used = {columns.text, columns.label, columns.text_pair, columns.split, columns.negative}
     separator = settings.label_separator
     labels = None if separator is None else _labels(label, separator)
