@@ -41,6 +41,9 @@ pair_scoring                   logits     float32 [batch, 1], of (query, candida
 token_classification           logits     float32 [batch, sequence, labels]
 """
 
+SCOPE_OUTPUT = "out_of_scope_score"
+"""The second output of a classifier that tells texts out of scope: float32 [batch, 1], higher means farther out."""
+
 LEAST_LABELS = {
     "single_label_classification": 2,
     "multi_label_classification": 2,
@@ -63,6 +66,18 @@ class FileEntry(Contract):
     path: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     sha256: Sha256
     size_bytes: int = Field(ge=0)
+
+
+class ScopeProof(Contract):
+    """How alike a variant and the checkpoint tell texts out of scope, each at its own threshold. Fractions are in [0, 1]."""
+
+    rows: int = Field(gt=0)
+    """Validation rows compared, in scope and out of it."""
+    agreement: float = Field(ge=0, le=1)
+    """Rows that both call in scope, or both out of it."""
+    flips_with_batch_mates: float = Field(ge=0, le=1)
+    """Rows whose answer changes between being alone and being in a shuffled batch."""
+    max_score_difference: float
 
 
 class ParityProof(Contract):
@@ -91,6 +106,8 @@ class ParityProof(Contract):
     """From the checkpoint's numbers, in standard deviations of the training rows' numbers; from its relevances."""
     max_drift: float | None = None
     """Of any number, or relevance, with batch mates, in the same unit."""
+    scope: ScopeProof | None = None
+    """None where the model does not tell texts out of scope."""
     shapes_checked: list[str]
     """Such as "right padding", "mask with holes", "length 1", "length 256"."""
     passed: bool
@@ -115,6 +132,10 @@ class Variant(Contract):
     recipe: dict[str, str | int | float | bool | list[str]]
     """How it was made, enough to make it again."""
     parity: ParityProof
+    out_of_scope_threshold: float | None = None
+    """A text whose score is above it is out of scope; chosen on this variant's own scores of the validation rows."""
+    set_thresholds: list[Annotated[float, Field(ge=0, le=1)]] | None = None
+    """For each level of the manifest's prediction sets the probability from which a label belongs to the set; chosen likewise."""
     texts_per_second: float | None = Field(default=None, gt=0)
     """Measured at export on `measured_on`, one thread, sorted batches of 8; a hint, not a promise. None for variants that
     are meant for another device."""
@@ -138,6 +159,29 @@ class Calibration(Contract):
     error_after: float = Field(ge=0, le=1)
 
 
+class OutOfScope(Contract):
+    """How texts that are none of the classes are told: by the graph's output `SCOPE_OUTPUT`, and each variant's threshold."""
+
+    detector: str
+    acceptance: float = Field(gt=0, le=1)
+    """The operating point: share of the validation rows in scope that a threshold keeps."""
+    exposure: bool
+    """Whether the model was trained on texts out of scope."""
+    rows: dict[str, int]
+    """Split -> texts out of scope; empty where none were known."""
+    intervals: dict[str, tuple[float, float]]
+    """Figure -> its 95 % interval for the checkpoint on the test split. The figures themselves stand among the metrics."""
+
+
+class PredictionSets(Contract):
+    """Sets of labels that hold the right one with a stated probability (split conformal prediction)."""
+
+    levels: list[Annotated[float, Field(gt=0, lt=1)]] = Field(min_length=1)
+    """Coverage, ascending; each variant has a threshold for each."""
+    rows: int = Field(gt=0)
+    """Validation rows that the thresholds were chosen on."""
+
+
 class Scale(Contract):
     """A number is the graph's output times the deviation, plus the mean: both of the training rows' numbers."""
 
@@ -156,6 +200,10 @@ class Manifest(Contract):
     """Output order of the logits; empty for embedding, pair scoring and regression. BIO labels for token classification."""
     thresholds: list[Annotated[float, Field(gt=0, lt=1)]] | None = None
     """Probability from which each label applies, in the order of the labels; multi-label classification alone has them."""
+    out_of_scope: OutOfScope | None = None
+    """None where every text gets a label."""
+    prediction_sets: PredictionSets | None = None
+    """None where none were calibrated; single-label classification alone has them."""
     scale: Scale | None = None
     """Of numbers; regression alone has one."""
     width: int | None = Field(default=None, ge=1)
@@ -196,6 +244,7 @@ class Manifest(Contract):
             )
         if self.thresholds is not None and len(self.thresholds) != len(self.labels):
             raise ValueError(f"{len(self.thresholds)} thresholds for {len(self.labels)} labels")
+        self._check_scope_and_sets()
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must be unique")
         names = [variant.name for variant in self.variants]
@@ -205,6 +254,23 @@ class Manifest(Contract):
         if unproven:
             raise ValueError(f"variants without a passed parity proof: {', '.join(unproven)}")
         return self
+
+    def _check_scope_and_sets(self) -> None:
+        if self.task != "single_label_classification" and (self.out_of_scope or self.prediction_sets):
+            raise ValueError("out_of_scope and prediction_sets are for single-label classification")
+        levels = None if self.prediction_sets is None else len(self.prediction_sets.levels)
+        for variant in self.variants:
+            if (variant.out_of_scope_threshold is None) is not (self.out_of_scope is None):
+                raise ValueError(f"variant {variant.name}: out_of_scope and out_of_scope_threshold belong together")
+            if (None if variant.set_thresholds is None else len(variant.set_thresholds)) != levels:
+                raise ValueError(f"variant {variant.name}: set_thresholds needs one for each level of prediction_sets")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the graph's outputs."""
+        if self.task == "embedding":
+            return ("embedding",)
+        return ("logits",) if self.out_of_scope is None else ("logits", SCOPE_OUTPUT)
 
     @property
     def temperature(self) -> float:

@@ -34,10 +34,10 @@ class Runner:
         self._session = open_session(path, threads)
         self._pad = pad
         self.names = {node.name for node in self._session.get_inputs()}
-        self._output = self._session.get_outputs()[0].name
+        self._outputs = [node.name for node in self._session.get_outputs()]
 
     def logits(self, rows: Sequence[Row], order: Sequence[int], batch: int) -> NDArray[np.float32]:
-        """Logits float32 [rows, labels], or [words, labels], in the rows' order, computed in batches taken along `order`."""
+        """The outputs, as of `run`, of rows or words, in the rows' order, computed in batches taken along `order`."""
         return arranged(self._run(rows, order, batch), [row.reads for row in rows])
 
     def _run(
@@ -48,10 +48,10 @@ class Runner:
             yield positions, self.run(feed([rows[p] for p in positions], self.names, self._pad))
 
     def run(self, inputs: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
-        """The graph's one output, for one prepared batch."""
+        """The graph's output float32 [batch, ...] for one prepared batch; columns of a second one stand behind its own."""
         known = {name: value for name, value in inputs.items() if name in self.names}
-        result: NDArray[np.float32] = self._session.run([self._output], known)[0]
-        return result
+        results: list[NDArray[np.float32]] = self._session.run(self._outputs, known)
+        return results[0] if len(results) == 1 else np.concatenate(results, axis=1)
 
     def texts_per_second(self, rows: Sequence[Row]) -> float:
         """Speed on sorted batches of 8, tokenization not included."""

@@ -85,7 +85,14 @@ class Workshop:
             yield recipe, path
 
 
-def described(recipe: Recipe, path: Path, proof: ParityProof, texts_per_second: float | None) -> Variant:
+def described(
+    recipe: Recipe,
+    path: Path,
+    proof: ParityProof,
+    texts_per_second: float | None,
+    out_of_scope_threshold: float | None = None,
+    set_thresholds: list[float] | None = None,
+) -> Variant:
     """The manifest's entry of a variant."""
     return Variant(
         name=recipe.name,
@@ -94,5 +101,7 @@ def described(recipe: Recipe, path: Path, proof: ParityProof, texts_per_second: 
         device=recipe.device,
         recipe=recipe.describe(),
         parity=proof,
+        out_of_scope_threshold=out_of_scope_threshold,
+        set_thresholds=set_thresholds,
         texts_per_second=texts_per_second,
     )

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from export.comparison import Comparison
-from export.manifest import ParityProof
+from export.manifest import ParityProof, ScopeProof
 from export.measurement import Runner
 from export.rows import Row, feed
+from export.scope_proof import BATCH, ScopeReference, prove_scope, shuffled
 from export.settings import Gate
 from export.terms import Terms
 from training.heads import Classifier
 
-BATCH = 8
 CLASSIFICATION = Terms()
 
 
@@ -33,6 +33,8 @@ class Reference:
     terms: Terms
     logits: NDArray[np.float32]
     shapes: dict[str, tuple[dict[str, NDArray[np.int64]], NDArray[np.float32]]]
+    scope: ScopeReference | None = None
+    """What it says of texts out of scope, where it tells them."""
 
 
 def awkward_shapes(
@@ -70,25 +72,38 @@ def reference_shapes(
         }
 
 
-def verify(
-    runner: Runner, reference: Reference, precision: str, gate: Gate, tick: Callable[[int], None]
-) -> ParityProof:
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The proof of a variant, and what is chosen on its own outputs of the validation rows."""
+
+    parity: ParityProof
+    logits: NDArray[np.float32]
+    """[rows, labels], each row computed alone."""
+    threshold: float | None
+    """Score above which a text is out of scope."""
+
+
+def verify(runner: Runner, reference: Reference, precision: str, gate: Gate, tick: Callable[[int], None]) -> Proven:
     """Measures a variant on all validation rows, alone and in shuffled batches of 8, and judges it by the gate.
 
     `tick` hears how many of the two passes are done.
     """
-    count = len(reference.rows)
-    alone = runner.logits(reference.rows, range(count), 1)
+    count, labels = len(reference.rows), reference.logits.shape[1]
+    outputs = runner.logits(reference.rows, range(count), 1)
     tick(1)
-    shuffled = runner.logits(reference.rows, np.random.default_rng(0).permutation(count).tolist(), BATCH)
+    outputs_shuffled = runner.logits(reference.rows, shuffled(count), BATCH)
     tick(2)
+    alone = outputs[:, :labels]
     difference = np.abs(alone - reference.logits)
     compared = reference.comparison
-    drift = compared.drift(alone, shuffled, reference.right)
+    drift = compared.drift(alone, outputs_shuffled[:, :labels], reference.right)
     shape_difference = {
-        name: float(np.abs(told(runner.run(batch), batch) - told(expected, batch)).max())
+        name: float(np.abs(told(runner.run(batch), batch)[:, :labels] - told(expected, batch)).max())
         for name, (batch, expected) in reference.shapes.items()
     }
+    scope, threshold = None, None
+    if reference.scope is not None:
+        scope, threshold = prove_scope(runner, reference.scope, outputs[:, -1], outputs_shuffled[:, -1])
     proof = ParityProof(
         rows=count,
         max_logit_difference=max(float(difference.max()), *shape_difference.values()),
@@ -99,12 +114,14 @@ def verify(
         flips_with_batch_mates=drift.share,
         mean_difference=compared.difference(alone, reference.logits),
         max_drift=drift.largest,
+        scope=scope,
         shapes_checked=list(reference.shapes),
         passed=True,
         reasons=[],
     )
     reasons = judge(proof, precision, gate, reference.terms)
-    return proof.model_copy(update={"passed": not reasons, "reasons": reasons})
+    parity = proof.model_copy(update={"passed": not reasons, "reasons": reasons})
+    return Proven(parity, alone, threshold)
 
 
 def told(outputs: NDArray[np.float32], batch: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
@@ -130,4 +147,23 @@ def judge(proof: ParityProof, precision: str, gate: Gate, terms: Terms = CLASSIF
         reasons.append(f"mean difference {proof.mean_difference:.3f} is above {gate.max_mean_difference:.3f}")
     if proof.flips_with_batch_mates > gate.max_flips:
         reasons.append(f"{100 * proof.flips_with_batch_mates:.2f} % {terms.drifts}")
+    if proof.scope is not None:
+        reasons += _judge_scope(proof.scope, precision, gate)
+    return reasons
+
+
+def _judge_scope(proof: ScopeProof, precision: str, gate: Gate) -> list[str]:
+    reasons = []
+    if not np.isfinite(proof.max_score_difference):
+        reasons.append("a score of the detector is not finite")
+    if precision == "fp32" and proof.max_score_difference > gate.max_score_difference:
+        reasons.append(
+            f"a score of the detector differs by {proof.max_score_difference:.2g}, more than {gate.max_score_difference:.2g}"
+        )
+    if proof.agreement < gate.min_scope_agreement:
+        reasons.append(
+            f"in and out of scope agree for {100 * proof.agreement:.2f} %, below {100 * gate.min_scope_agreement:.2f} %"
+        )
+    if proof.flips_with_batch_mates > gate.max_flips:
+        reasons.append(f"{100 * proof.flips_with_batch_mates:.2f} % go in or out of scope with batch mates")
     return reasons

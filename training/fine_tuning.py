@@ -30,7 +30,7 @@ from training.embedding.rows import EncodedRows
 from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, chosen_max_length, encode, token_counter
 from training.failures import InvalidSettings
-from training.heads import Classifier, Pooling
+from training.heads import Classifier, Pooling, SequenceClassifier
 from training.methods import apply_method, merge, trainable
 from training.model_making import Tokenization, load_tokenizer, make_model, make_tokenizer, position_limit
 from training.preparation import Prepared, prepare
@@ -38,10 +38,16 @@ from training.progress import Steps, listener
 from training.query_batches import QueryBatches
 from training.run import DistillationRecord, Effort, RunDirectory, RunRecord
 from training.schedule import drawn_rows, epochs_and_rate
+from training.scope.detector import ScopeDetector
+from training.scope.exposure import exposed
+from training.scope.judging import Rows, judge_scope
+from training.scope.preparation import encoded_outside, prepared_outside
+from training.scope.record import ScopeRecord
 from training.sentence_encoder import SentenceEncoder
 from training.settings import RANKING_LOSSES, FineTuneSettings, usual_loss
 from training.tagging.words import dataset_with_words
 from training.tasks import Judgement, Task, task_of
+from training.tasks.files import add_to_metrics
 from training.trainer import (
     AfterEpoch,
     BestEpoch,
@@ -65,6 +71,8 @@ class Encoded:
     train: EncodedDataset | EncodedRows
     validation: EncodedDataset
     test: EncodedDataset
+    outside: Rows | None = None
+    """The texts out of scope, where there are any."""
 
 
 def fine_tune(
@@ -80,6 +88,7 @@ def fine_tune(
     set_seed(settings.seed)
     source = find_encoder(settings.model) if distiller is None else distiller.source()
     prepared = prepared_rows(settings.data, source, run, console)
+    outside = prepared_outside(settings, prepared, run, console)
     dataset, task = prepared.dataset, task_of(settings.task)
     if distiller is not None:
         with ranks.first_before_others():  # they read what it wrote
@@ -97,11 +106,13 @@ def fine_tune(
         encode(part, tokenization.tokenizer, task.truth(part, dataset.labels), max_length)
         for part in (dataset.train, dataset.validation, dataset.test)
     )
+    train_rows = rows
     loop: Callable[..., ClassifierTrainer] = ClassifierTrainer
     if distiller is not None:
         rows = distiller.training_rows(rows, tokenization, max_length)
         loop = partial(DistillingTrainer, lesson=distiller.lesson())
-    encoded = Encoded(rows, validation, test)
+    known = None if outside is None else encoded_outside(outside, tokenization, max_length)
+    encoded = Encoded(rows, validation, test, known)
     config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console, ranks=ranks, loop=loop)
     logits = {
         Split.VALIDATION: predict_logits(model, encoded.validation, padding(tokenization)),
@@ -110,9 +121,17 @@ def fine_tune(
     run.evaluation.mkdir(parents=True, exist_ok=True)
     judgement = task.judge(logits, dataset, run.evaluation)
     model.shift(judgement.shift)
-    save_checkpoint(model.save, tokenization, run)
+    detector, scope = None, None
+    if settings.out_of_scope is not None:
+        assert isinstance(model, SequenceClassifier)
+        inside = Rows(train_rows, validation, test)
+        detector, scope = judge_scope(model, inside, encoded.outside, settings.out_of_scope, padding(tokenization))
+        add_to_metrics(run.evaluation, {"out_of_scope": scope.model_dump()})
+    save_checkpoint(partial(_save, model, detector), tokenization, run)
     taught = None if distiller is None else distiller.record(dataset, judgement)
-    facts = Facts(max_length, model.settings.pooling, prepared.pair, step_fingerprint, time.monotonic() - begun, taught)
+    facts = Facts(
+        max_length, model.settings.pooling, prepared.pair, step_fingerprint, time.monotonic() - begun, taught, scope
+    )
     return complete(run, settings, dataset, judgement, effort, config, facts, ranks)
 
 
@@ -126,6 +145,7 @@ class Facts:
     step_fingerprint: str
     seconds: float
     distillation: DistillationRecord | None = None
+    out_of_scope: ScopeRecord | None = None
 
 
 def complete(
@@ -149,6 +169,7 @@ def complete(
         pooling=facts.pooling,
         temperature=judgement.temperature,
         thresholds=judgement.thresholds,
+        out_of_scope=facts.out_of_scope,
         scale=dataset.scale,
         metrics=judgement.metrics,
         intervals=judgement.intervals,
@@ -217,6 +238,11 @@ def train(
     learns from, follow the others.
     """
     epochs, rate = epochs_and_rate(settings, model.config.hidden_size, dataset)
+    rows, loss = encoded.train, task.loss(settings, dataset)
+    scope = settings.out_of_scope
+    if scope is not None and scope.exposure and encoded.outside is not None:
+        assert isinstance(rows, EncodedDataset)  # as of every task that takes such texts
+        rows, loss = exposed(loss, rows, encoded.outside.train, scope)
     if settings.gradient_checkpointing:
         model.encoder.gradient_checkpointing_enable({"use_reentrant": False})
     budget = apply_method(model, settings)
@@ -235,7 +261,7 @@ def train(
         trainer = loop(
             model=model,
             args=training_arguments(settings, run.trainer, epochs, rate, precision, ranks),
-            train_dataset=encoded.train,
+            train_dataset=rows,
             data_collator=encoded.train.collator(padding(tokenization)),
             callbacks=[
                 # before the best epoch is kept and before a checkpoint is written, since both hold its state
@@ -245,8 +271,8 @@ def train(
                 ProgressListener(progress, best),
             ],
             penalty=budget.penalty if budget is not None else None,
-            loss=task.loss(settings, dataset),
-            drawn=drawn_rows(settings, dataset, len(encoded.train) - len(dataset.train)),
+            loss=loss,
+            drawn=drawn_rows(settings, dataset, len(rows) - len(dataset.train)),
             batches=composed_batches(settings, encoded.train, ranks),
             settings=settings,
         )
@@ -293,6 +319,12 @@ def _train_or_resume(
     begun = time.monotonic()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
     return time.monotonic() - begun
+
+
+def _save(model: Classifier, detector: ScopeDetector | None, folder: Path) -> None:
+    model.save(folder)
+    if detector is not None:
+        detector.save(folder)
 
 
 def save_checkpoint(save: Callable[[Path], None], tokenization: Tokenization, run: RunDirectory) -> None:

@@ -136,11 +136,15 @@ class SequenceClassifier(Classifier):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """Logits float32 [batch, outputs] of int64 ids and masks [batch, sequence]."""
-        pooling = self.settings.pooling
-        assert pooling is not None
-        vectors = pooled(self.encoder, pooling, input_ids, attention_mask, token_type_ids)
+        vectors = self.vectors(input_ids, attention_mask, token_type_ids)
         logits: Tensor = self.classifier(self.dropout(vectors))
         return logits
+
+    def vectors(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """What the linear layer reads, without dropout: float32 [batch, width]."""
+        pooling = self.settings.pooling
+        assert pooling is not None
+        return pooled(self.encoder, pooling, input_ids, attention_mask, token_type_ids)
 
 
 class TokenClassifier(Classifier):

@@ -10,6 +10,7 @@ from training.distillation.settings import DistillationSettings
 from training.encoders import PACKAGED
 from training.fingerprint import combined, files_fingerprint, source_fingerprint
 from training.run import RunDirectory
+from training.scope.settings import ScopeSettings
 from training.settings import FineTuneSettings
 
 
@@ -18,6 +19,7 @@ def step_fingerprint(settings: FineTuneSettings) -> str:
     of the evaluation report, which changes no model."""
     return combined(
         rows_fingerprint(settings.data),
+        scope_fingerprint(settings.out_of_scope),
         encoder_fingerprint(settings.model),
         *([] if settings.distillation is None else [lesson_fingerprint(settings.distillation)]),
         settings_as_text(settings),
@@ -28,6 +30,11 @@ def step_fingerprint(settings: FineTuneSettings) -> str:
 def rows_fingerprint(data: DataSettings) -> str:
     """SHA-256 over what the data files hold; a hub id counts as its name."""
     return files_fingerprint([Path(path) for path in (data.path, data.validation_path, data.test_path) if path])
+
+
+def scope_fingerprint(scope: ScopeSettings | None) -> str:
+    """SHA-256 over the texts out of scope."""
+    return files_fingerprint([Path(scope.path)] if scope is not None and scope.path is not None else [])
 
 
 def encoder_fingerprint(model: str) -> str:
@@ -50,6 +57,7 @@ def settings_as_text(settings: FineTuneSettings) -> str:
             "data": {"path", "validation_path", "test_path"},
             "distillation": {"teachers", "unlabelled"},
             "model": True,
+            "out_of_scope": {"path"},
             "report": True,
         }
     )

@@ -3,6 +3,7 @@
 runs/<name>/
   data/{train,validation,test}.jsonl    the rows as trained on, one a line: {"text", "text_pair"?, "label", "labels"?,
                                         "value"?, "entities"?, ...}
+  data/out_of_scope_{...}.jsonl         the same of texts that are none of the classes, where there are any
   data/unlabelled.jsonl                 after distillation: texts that only teachers answered
   data/report.{json,html}               the data report of `inspect`
   checkpoint/                           encoder and head (safetensors), config, tokenizer.json
@@ -24,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from training.dataset import Entity, Example, Split, TaskName
 from training.numbers import Scale
+from training.scope.record import ScopeRecord
 
 Part = Split | Literal["unlabelled"]
 
@@ -168,6 +170,8 @@ class RunRecord(BaseModel):
     """Logits are divided by it before softmax or sigmoid; fitted on the validation split (Guo et al. 2017)."""
     thresholds: list[float] | None = None
     """Probability from which each label applies, in the order of the labels; where texts can have several."""
+    out_of_scope: ScopeRecord | None = None
+    """None where every text gets a label."""
     scale: Scale | None = None
     """Of regression: the model's output times the deviation, plus the mean, is the number."""
     metrics: dict[str, dict[str, float]]
@@ -224,10 +228,10 @@ class RunDirectory:
             os.fsync(file.fileno())
         aside.replace(self.record_path)
 
-    def write_split(self, split: Part, examples: list[Example]) -> None:
-        """Keeps the rows of one split as they were trained on."""
+    def write_split(self, split: Part, examples: list[Example], outside: bool = False) -> None:
+        """Keeps the rows of one split as they were trained on; with `outside` the texts out of scope."""
         self.data.mkdir(parents=True, exist_ok=True)
-        with (self.data / f"{split}.jsonl").open("w", encoding="utf-8") as file:
+        with self._rows(split, outside).open("w", encoding="utf-8") as file:
             for example in examples:
                 row: dict[str, object] = {"text": example.text, "label": example.label}
                 if example.labels is not None:
@@ -244,9 +248,12 @@ class RunDirectory:
                     row["extra"] = example.extra
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
-    def examples(self, split: Part) -> Iterator[Example]:
-        """The rows of one split, in order. Of those without labels there may be none."""
-        path = self.data / f"{split}.jsonl"
+    def _rows(self, split: Part, outside: bool) -> Path:
+        return self.data / f"{'out_of_scope_' if outside else ''}{split}.jsonl"
+
+    def examples(self, split: Part, outside: bool = False) -> Iterator[Example]:
+        """The rows of one split, in order; with `outside` the texts out of scope. Of those without labels there may be none."""
+        path = self._rows(split, outside)
         if split == "unlabelled" and not path.is_file():
             return
         with path.open(encoding="utf-8") as file:

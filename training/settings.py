@@ -15,6 +15,7 @@ from training.dataset import TaskName
 from training.distillation.settings import DistillationSettings
 from training.failures import InvalidSettings
 from training.report.settings import ReportSettings
+from training.scope.settings import ScopeSettings
 
 Sampling = Literal["none", "over", "square_root", "under"]
 """How often rows are seen in an epoch. none: each once. over: those of small classes again and again, until each class has as
@@ -44,7 +45,7 @@ RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 SEPARATOR = "|"
 """Between the labels of a text, unless another separator is given."""
 
-GROUPS = ("data", "distillation", "report")
+GROUPS = ("data", "distillation", "out_of_scope", "report")
 """Settings that are groups of their own."""
 
 
@@ -59,6 +60,8 @@ class FineTuneSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: DataSettings
+    out_of_scope: ScopeSettings | None = None
+    """None: every text gets a label, whatever it is about."""
     task: TaskName = "single_label_classification"
     name: RunName
     """Of the run and of the model."""
@@ -143,12 +146,20 @@ class FineTuneSettings(BaseModel):
             raise ValueError("pooling makes one vector of a text; in token_classification each token stands for itself")
         if (self.data.label_separator is None) is (self.task == "multi_label_classification"):
             raise ValueError("label_separator and the task multi_label_classification belong together")
+        if self.out_of_scope is not None:
+            self._consistent_scope(self.out_of_scope)
         if self.method == "prefix" and self.gradient_checkpointing:
             raise ValueError(
                 "gradient_checkpointing takes a prefix away from the layers: use another method, or train without it"
             )
         self._consistent_encoder()
         return self
+
+    def _consistent_scope(self, scope: ScopeSettings) -> None:
+        if self.task != "single_label_classification":
+            raise ValueError("out_of_scope is for one label a text: where there can be several, none may apply anyway")
+        if scope.exposure and self.distillation is not None:
+            raise ValueError("distillation has its own loss: leave out_of_scope.exposure to its teachers")
 
     def _consistent_encoder(self) -> None:
         if (self.data.relation is None) is (self.task == "embedding"):

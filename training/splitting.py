@@ -30,16 +30,19 @@ def split(examples: list[Example], groups: list[int], settings: DataSettings) ->
         raise UnusableData(
             f"{settings.path}: every row has the label {labels[0]!r}; a classifier needs two labels or more"
         )
-    given = {example.split for example in examples}
-    if given == {None}:
-        assigned = _assign(examples, groups, settings.validation_fraction, settings.test_fraction, settings)
-    else:
-        assigned = _complete(examples, groups, settings)
+    assigned = fill_splits(examples, groups, settings)
     parts = {part: [example for example in assigned if example.split is part] for part in Split}
     _require_rows(parts, labels, settings)
     dataset = Dataset(parts[Split.TRAIN], parts[Split.VALIDATION], parts[Split.TEST], labels, fingerprint(assigned))
     finish = {"class": _as_it_is, "entities": _as_it_is, "number": _standardised, "relevance": _graded}
     return finish[settings.label_kind](dataset, settings)
+
+
+def fill_splits(examples: list[Example], groups: list[int], settings: DataSettings) -> list[Example]:
+    """The rows with a split each: the one they have, or one by the settings' fractions; parts may stay empty."""
+    if all(example.split is None for example in examples):
+        return _assign(examples, groups, settings.validation_fraction, settings.test_fraction, settings)
+    return _complete(examples, groups, settings)
 
 
 def fingerprint(examples: list[Example]) -> str:

@@ -1,7 +1,7 @@
 """The one typed way for a program to call Bertline's services."""
 
 from services.clients.channels import ClientTls
-from services.clients.classification_messages import Classified, ClassifyReply, Label
+from services.clients.classification_messages import Classified, ClassifyReply, Label, Scope
 from services.clients.embedding_messages import Embedded, EmbedReply
 from services.clients.explanation_messages import Contribution, ExplainReply
 from services.clients.failures import (
@@ -59,6 +59,7 @@ __all__ = [
     "Overloaded",
     "RegressReply",
     "Regressed",
+    "Scope",
     "ScoreReply",
     "Scored",
     "ShadowStatus",

@@ -22,14 +22,24 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Whether a text is about something else than all of the labels: its `score` is then above the `threshold`."""
+
+    out_of_scope: bool
+    score: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class Classified:
-    """Labels of one text, best first. `cached`: the server remembered them."""
+    """Labels of one text, best first. `cached`: the server remembered them. `scope`: None where the model does not tell."""
 
     labels: list[Label]
     token_count: int
     truncated: bool
     window_count: int = 1
     cached: bool = False
+    scope: Scope | None = None
 
     @property
     def best(self) -> Label:
@@ -54,6 +64,7 @@ def classify_request(
     raw_scores: bool = False,
     options: Options | None = None,
     first: int = 0,
+    coverage: float | None = None,
 ) -> pb.ClassifyRequest:
     """Raises TypeError or ValueError for arguments that make no sense; positions of texts count from `first`."""
     return pb.ClassifyRequest(
@@ -63,6 +74,7 @@ def classify_request(
         threshold=threshold,
         raw_scores=raw_scores,
         options=to_options(options),
+        coverage=coverage,
     )
 
 
@@ -84,4 +96,7 @@ def _result(result: pb.ClassifyResult) -> Classified | ItemError:
         Label(each.label, each.probability, each.raw_score if each.HasField("raw_score") else None)
         for each in found.labels
     ]
-    return Classified(labels, found.token_count, found.truncated, found.window_count, found.cached)
+    scope = None
+    if found.HasField("scope"):
+        scope = Scope(found.scope.out_of_scope, found.scope.score, found.scope.threshold)
+    return Classified(labels, found.token_count, found.truncated, found.window_count, found.cached, scope)

@@ -53,6 +53,7 @@ class InferenceClient(BlockingConnection):
         label: str | None = None,
         top_k: int | None = None,
         threshold: float | None = None,
+        coverage: float | None = None,
         raw_scores: bool = False,
         options: Options | None = None,
         timeout_s: float | None = None,
@@ -61,9 +62,12 @@ class InferenceClient(BlockingConnection):
         """Labels of texts, or of (text, text_pair) for models of pairs; results come in their order.
 
         At most `top_k` labels a text, 0: all; those less probable than `threshold` are left out. None leaves it to the model:
-        the best label, or where a text can have several those that apply.
+        the best label, or where a text can have several those that apply. With `coverage`, such as 0.9, instead of both: a set of
+        labels that holds the right one at least so often.
         """
-        request = classify_request(texts, model, version, label, top_k, threshold, raw_scores, options)
+        request = classify_request(
+            texts, model, version, label, top_k, threshold, raw_scores, options, coverage=coverage
+        )
         return classify_reply(*self._send(self._stub.Classify, request, timeout_s, correlation_id))
 
     def classify_stream(
@@ -75,6 +79,7 @@ class InferenceClient(BlockingConnection):
         label: str | None = None,
         top_k: int | None = None,
         threshold: float | None = None,
+        coverage: float | None = None,
         raw_scores: bool = False,
         options: Options | None = None,
         texts_per_request: int = TEXTS_PER_REQUEST,
@@ -88,7 +93,7 @@ class InferenceClient(BlockingConnection):
         """
 
         def make(some: Sequence[Text], first: int) -> Any:
-            return classify_request(some, model, version, label, top_k, threshold, raw_scores, options, first)
+            return classify_request(some, model, version, label, top_k, threshold, raw_scores, options, first, coverage)
 
         refuse_lone(texts)
         made = self._options.for_call(None, correlation_id)

@@ -44,13 +44,16 @@ class AsyncInferenceClient(AsyncConnection):
         label: str | None = None,
         top_k: int | None = None,
         threshold: float | None = None,
+        coverage: float | None = None,
         raw_scores: bool = False,
         options: Options | None = None,
         timeout_s: float | None = None,
         correlation_id: str | None = None,
     ) -> ClassifyReply:
         """As `InferenceClient.classify`."""
-        request = classify_request(texts, model, version, label, top_k, threshold, raw_scores, options)
+        request = classify_request(
+            texts, model, version, label, top_k, threshold, raw_scores, options, coverage=coverage
+        )
         return classify_reply(*await self._send(self._stub.Classify, request, timeout_s, correlation_id))
 
     def classify_stream(
@@ -62,6 +65,7 @@ class AsyncInferenceClient(AsyncConnection):
         label: str | None = None,
         top_k: int | None = None,
         threshold: float | None = None,
+        coverage: float | None = None,
         raw_scores: bool = False,
         options: Options | None = None,
         texts_per_request: int = TEXTS_PER_REQUEST,
@@ -71,7 +75,7 @@ class AsyncInferenceClient(AsyncConnection):
         """As `InferenceClient.classify_stream`; `texts` may be asynchronous, and is read on the event loop."""
 
         def make(some: Sequence[Text], first: int) -> Any:
-            return classify_request(some, model, version, label, top_k, threshold, raw_scores, options, first)
+            return classify_request(some, model, version, label, top_k, threshold, raw_scores, options, first, coverage)
 
         refuse_lone(texts)
         made = self._options.for_call(None, correlation_id)

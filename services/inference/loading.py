@@ -89,6 +89,7 @@ class ModelObserver:
         self._dropped = {reason: metrics.dropped.labels(*self._labels, reason) for reason in DROPPED}
         self._hits = metrics.cache_hits.labels(*self._labels)
         self._misses = metrics.cache_misses.labels(*self._labels)
+        self._out_of_scope = metrics.out_of_scope.labels(*self._labels)
 
     def queue_changed(self, texts: int, tokens: int) -> None:
         """Two gauges."""
@@ -114,6 +115,10 @@ class ModelObserver:
     def waited(self, seconds: float) -> None:
         """The slowest text of a call waited so long."""
         self._queue_seconds.observe(seconds)
+
+    def out_of_scope(self, texts: int) -> None:
+        """Texts that none of the labels is for."""
+        self._out_of_scope.inc(texts)
 
     def looked_up(self, hits: int, misses: int) -> None:
         """The response cache was asked for so many texts."""

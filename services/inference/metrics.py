@@ -46,6 +46,9 @@ class Metrics:
         self.inference_seconds = self._seconds(
             "compute_seconds", "Duration of a batch in ONNX Runtime.", (*MODEL, "session")
         )
+        self.out_of_scope = self._counter(
+            "out_of_scope_texts", "Texts that were answered as out of scope: none of the labels.", MODEL
+        )
         self.cache_hits = self._counter("cache_hits", "Texts answered from the response cache.", MODEL)
         self.cache_misses = self._counter("cache_misses", "Texts that the response cache did not know.", MODEL)
         self.variants_refused = self._counter(

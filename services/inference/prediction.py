@@ -73,12 +73,25 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Whether a text is about something else than all of the labels: so it is if its score is above the threshold."""
+
+    out_of_scope: bool
+    score: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class Classification(Read):
-    """The best labels of one text. `probabilities` holds all of them, float32 [labels], in the model's order."""
+    """The best labels of one text. `probabilities` holds all of them, float32 [labels], in the model's order.
+
+    `scope` is None for models that do not tell texts out of scope.
+    """
 
     labels: list[LabelScore]
     probabilities: NDArray[np.float32]
     cached: bool = False
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,12 +82,14 @@ class Query:
 class ClassifyQuery(Query):
     """Labels wanted: at most `top_k`, 0 means all; those less probable than `threshold` are left out.
 
-    None leaves it to the model: the best label, or where a text can have several those that reach their own thresholds.
+    None leaves it to the model: the best label, or where a text can have several those that reach their own thresholds. With
+    `coverage` instead of both: the set of labels that holds the right one at least so often.
     """
 
     inputs: Sequence[TextInput]
     top_k: int | None = None
     threshold: float | None = None
+    coverage: float | None = None
 
 
 class VectorFormat(Enum):

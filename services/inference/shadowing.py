@@ -115,6 +115,7 @@ class Shadowing:
             deadline=asyncio.get_running_loop().time() + PATIENCE_S,
             options=replace(query.options, priority=Priority.LOW),
             inputs=[text for text, _ in served],
+            coverage=None,
         )
         answered = 0
         try:

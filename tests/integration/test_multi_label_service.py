@@ -104,3 +104,12 @@ def test_the_open_inference_protocol_tells_all_probabilities_and_the_thresholds(
     assert [list(output.shape) for output in answer.outputs] == [[2, 3], [2]]
     assert metadata.properties["task"] == "multi_label_classification"
     assert metadata.properties["thresholds"] == "0.9,0.9,0.9"
+
+
+@pytest.mark.parametrize("model", ["topics", "tiny"])
+def test_a_model_without_calibrated_sets_says_so_and_tells_no_scope(tasks: Stub, model: str) -> None:
+    asked = pb.ClassifyRequest(model=pb.ModelSelector(name=model), inputs=[pb.TextInput(text="银行 bank goal")])
+    (result,) = tasks.Classify(asked, timeout=TIMEOUT).results
+    assert not result.classification.HasField("scope")
+    asked.coverage = 0.9
+    assert failure(lambda: tasks.Classify(asked, timeout=TIMEOUT)).reason == "NO_SETS"

@@ -14,8 +14,10 @@ from training.commands.data_options import DATA, LabelColumns, Threads
 from training.commands.distillation_options import DistillationOptions
 from training.commands.option_groups import given, with_option_groups
 from training.commands.report import ReportOptions
+from training.commands.scope_options import ScopeOptions
 from training.report.settings import ReportSettings
 from training.run import PLAIN, DistillationRecord, RunDirectory, RunRecord, as_shown, headline, shown
+from training.scope.record import SCOPE_TITLES, ScopeRecord
 from training.terminal import console, failures_shown, quiet_libraries
 
 if TYPE_CHECKING:
@@ -108,6 +110,7 @@ def fit(
     *,
     options: FitOptions,
     distillation: DistillationOptions,
+    scope: ScopeOptions,
     columns: LabelColumns,
     reporting: ReportOptions,
 ) -> None:
@@ -118,7 +121,7 @@ def fit(
 
     with failures_shown():
         rows = columns.settings(data, seed=options.seed)
-        groups = {"distillation": given(distillation), "report": given(reporting)}
+        groups = {"distillation": given(distillation), "out_of_scope": given(scope), "report": given(reporting)}
         settings = load_settings(config, given(options), rows, groups)
         run = RunDirectory(out / settings.name)
         fingerprint = step_fingerprint(settings)
@@ -185,9 +188,25 @@ def _show(record: RunRecord, run: RunDirectory) -> None:
     console.print(table)
     if record.distillation is not None:
         console.print(_kept(record.distillation, headline(record.task)[1]), highlight=False)
+    if record.out_of_scope is not None:
+        _show_scope(record.out_of_scope)
     console.print(f"[bold]run[/] {run.root} ({record.seconds:.0f} s)  [bold]plots[/] {run.evaluation}", highlight=False)
     console.print(f"[bold]evaluation report[/] {run.evaluation / 'report.html'}", highlight=False)
     console.print(f"[bold]data report[/] {run.data / 'report.html'}", highlight=False)
+
+
+def _show_scope(scope: ScopeRecord) -> None:
+    """Operating point and evidence in one line."""
+    figures = ", ".join(
+        f"{title} {_shown(name, scope.evidence[name], scope.intervals.get(name))}"
+        for name, title in SCOPE_TITLES.items()
+        if name in scope.evidence
+    )
+    console.print(
+        f"[bold]out of scope[/] {scope.detector}, threshold {scope.threshold:.3f} keeps {100 * scope.acceptance:g} % of the "
+        f"validation rows; test: {figures}",
+        highlight=False,
+    )
 
 
 def _teachers(distillation: DistillationRecord) -> list[tuple[str, dict[str, float]]]:

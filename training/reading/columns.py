@@ -64,6 +64,15 @@ class Columns:
     negative: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TextColumns:
+    """The same of a table whose labels do not matter."""
+
+    text: str
+    text_pair: str | None
+    split: str | None
+
+
 def find_columns(table: Table, settings: DataSettings) -> Columns:
     """Raises UnreadableData that lists the columns when one is missing or cannot be told."""
     for asked in (settings.text, settings.text_pair, settings.label, settings.split):
@@ -92,6 +101,14 @@ def find_texts(table: Table, settings: DataSettings) -> tuple[str, str | None]:
     by_name = _by_name(table)
     label = settings.label if settings.label in table.columns else _first(by_name, LABEL_NAMES)
     return _texts(table, settings.text, settings.text_pair, label, _first(by_name, SPLIT_NAMES))
+
+
+def find_columns_but_labels(table: Table, settings: DataSettings) -> TextColumns:
+    """Those of a table that needs no labels; what the settings name is taken where the table has it. Raises UnreadableData."""
+    named = {name: getattr(settings, name) for name in ("text", "text_pair", "split")}
+    known = {name: column if column in table.columns else None for name, column in named.items()}
+    text, pair = find_texts(table, settings.model_copy(update=known))
+    return TextColumns(text, pair, known["split"] or _first(_by_name(table), SPLIT_NAMES))
 
 
 def _texts(

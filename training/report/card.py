@@ -10,6 +10,7 @@ from training.pages import Markdown, render_markdown
 from training.report import wording
 from training.report.contents import EvaluationReport
 from training.run import RunRecord, as_shown, headline
+from training.scope.record import SCOPE_TITLES
 
 PACKAGED_ORIGIN = "sentence-transformers/all-MiniLM-L6-v2"
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -36,6 +37,7 @@ def render_card(record: RunRecord, report: EvaluationReport) -> str:
         judged_by=judged_by,
         title=title,
         code=_code,
+        scope_titles=SCOPE_TITLES,
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from training.calibration import fit_temperature, reliability, softmax
+from training.conformal import conformal_thresholds, coverage_report
 from training.dataset import Dataset, Example, Split
 from training.evaluation import evaluate, uncertainty
 from training.losses import FocalLoss
@@ -57,7 +58,13 @@ class SingleLabel:
         errors = (metrics["test"]["calibration_error_before"], metrics["test"]["calibration_error"])
         plot_calibration(raw[Split.TEST], test.reliability, errors, AXES, folder / "calibration.png")
         intervals = uncertainty(logits[Split.TEST], truths[Split.TEST])
-        more = {"intervals": intervals, "per_class": test.per_class, "confusion": test.confusion.tolist()}
+        thresholds = conformal_thresholds(probabilities[Split.VALIDATION], truths[Split.VALIDATION])
+        more = {
+            "intervals": intervals,
+            "prediction_sets": coverage_report(probabilities[Split.TEST], truths[Split.TEST], thresholds),
+            "per_class": test.per_class,
+            "confusion": test.confusion.tolist(),
+        }
         write_metrics(folder, temperature, metrics, more)
         rows = zip(dataset.test, probabilities[Split.TEST], strict=True)
         write_predictions(folder, (self._line(example, row, dataset) for example, row in rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,15 @@ SMALLEST = 256
 class BoundRun:
     """Thread-safe: each thread has a binding and buffers of its own, and a batch is whole before its thread goes on."""
 
-    def __init__(self, raw: Any, output: str, on_gpu: bool, device_id: int) -> None:
+    def __init__(self, raw: Any, outputs: Sequence[str], on_gpu: bool, device_id: int) -> None:
         self._raw = raw
-        self._output = output
+        self._outputs = outputs
         self._device = "cuda" if on_gpu else "cpu"
         self._device_id = device_id
         self._local = threading.local()
 
-    def __call__(self, feed: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
-        """The output of one batch, float32, on the host."""
+    def __call__(self, feed: dict[str, NDArray[np.int64]]) -> list[NDArray[np.float32]]:
+        """The outputs of one batch, float32, on the host."""
         binding, buffers = self._mine()
         for name, array in feed.items():
             host, there = self._buffer(buffers, name, array.size)
@@ -32,10 +33,10 @@ class BoundRun:
             there.update_inplace(host)
             binding.bind_input(name, self._device, self._device_id, np.int64, array.shape, there.data_ptr())
         # bound anew each time, or ONNX Runtime would want the shape of the batch before
-        binding.bind_output(self._output, "cpu")
+        for name in self._outputs:
+            binding.bind_output(name, "cpu")
         self._raw.run_with_iobinding(binding)
-        result: NDArray[np.float32] = binding.get_outputs()[0].numpy()
-        return result
+        return [output.numpy() for output in binding.get_outputs()]
 
     def _mine(self) -> tuple[Any, dict[tuple[str, int], tuple[NDArray[np.int64], Any]]]:
         local = self._local

@@ -12,16 +12,8 @@ from services.inference.execution.session import Session
 from services.inference.prediction import Encoded
 from services.inference.probabilities import OF_LABELS
 
-Results = Callable[[Any, list[Encoded], float], Sequence[Any]]
-"""Of the graph's output, the rows and the temperature: one result a row."""
-
-OUTPUTS = {"embedding": "embedding"}
-"""Name of the graph's output, by task; "logits" for all others."""
-
-
-def output_of(task: str) -> str:
-    """Name of the graph's output."""
-    return OUTPUTS.get(task, "logits")
+Results = Callable[[Any, list[Encoded], float, int], Sequence[Any]]
+"""Of the graph's output, the rows, the temperature and the number of labels: one result a row."""
 
 
 class Computation:
@@ -34,13 +26,14 @@ class Computation:
         for session in layout.narrow:
             self._free.put(session)
         self._temperature = manifest.temperature
+        self._labels = len(manifest.labels)
         self._results = RESULTS[manifest.task]
 
     def __call__(self, rows: list[Encoded], wide: bool) -> Sequence[Any]:
         """One result a row."""
         session = self._wide if wide and self._wide is not None else self._shared
         outputs = session.run(rows) if session is not None else self._run_on_a_free_one(rows)
-        return self._results(outputs, rows, self._temperature)
+        return self._results(outputs, rows, self._temperature, self._labels)
 
     def _run_on_a_free_one(self, rows: list[Encoded]) -> Any:
         session = self._free.get()
@@ -51,17 +44,22 @@ class Computation:
 
 
 def _classified(task: str) -> Results:
-    """Logits and calibrated probabilities, float32 [labels] each."""
+    """Logits and calibrated probabilities, float32 [labels] each; and how far out of scope the row lies, [1], or [0]."""
     probabilities = OF_LABELS[task]
-    return lambda logits, rows, temperature: list(zip(logits, probabilities(logits, temperature), strict=True))
+
+    def results(outputs: Any, rows: list[Encoded], temperature: float, labels: int) -> Sequence[Any]:
+        logits = outputs[:, :labels]
+        return list(zip(logits, probabilities(logits, temperature), outputs[:, labels:], strict=True))
+
+    return results
 
 
-def _whole(outputs: Any, rows: list[Encoded], temperature: float) -> Sequence[Any]:
+def _whole(outputs: Any, rows: list[Encoded], temperature: float, labels: int) -> Sequence[Any]:
     """The row of the output: a vector float32 [width], the logit [1] of a pair, or the standardised number [1] of a text."""
     return list(outputs)
 
 
-def _tokens(logits: Any, rows: list[Encoded], temperature: float) -> Sequence[Any]:
+def _tokens(logits: Any, rows: list[Encoded], temperature: float, labels: int) -> Sequence[Any]:
     """Logits float32 [tokens, labels] of the row's real tokens."""
     return [logits[position, : len(row)] for position, row in enumerate(rows)]
 

@@ -68,41 +68,47 @@ OpenRaw = Callable[[Path, int, list[Provider]], RawSession]
 class Session:
     """A session with what it is fed. Thread-safe."""
 
-    def __init__(self, raw: RawSession, threads: int, pad: int, output: str) -> None:
+    def __init__(self, raw: RawSession, threads: int, pad: int, outputs: tuple[str, ...]) -> None:
         self.raw = raw
         self.threads = threads
         self.inputs = frozenset(node.name for node in raw.get_inputs())
         self._padding = Padding(pad, self.inputs)
-        self._outputs = [output]
+        self._outputs = list(outputs)
         self._bound: BoundRun | None = None
 
     def bind(self, device: Device) -> None:
         """From now on inputs lie in buffers on the device."""
-        self._bound = BoundRun(self.raw, self._outputs[0], device.kind != "cpu", device.id)
+        self._bound = BoundRun(self.raw, self._outputs, device.kind != "cpu", device.id)
 
     def unbind(self) -> None:
         """Inputs are handed over by ONNX Runtime again."""
         self._bound = None
 
     def run(self, rows: list[Encoded]) -> NDArray[np.float32]:
-        """The output, float32 [rows, ...], of a batch."""
+        """The output, float32 [rows, ...], of a batch; columns of a second one stand behind those of the first."""
         feed = self._padding.feed(rows)
-        if self._bound is not None:
-            return self._bound(feed)
-        result: NDArray[np.float32] = self.raw.run(self._outputs, feed)[0]
-        return result
+        results: list[NDArray[np.float32]] = (
+            self._bound(feed) if self._bound is not None else self.raw.run(self._outputs, feed)
+        )
+        return results[0] if len(results) == 1 else np.concatenate(results, axis=1)
 
 
 class Opener:
     """Opens sessions of one file."""
 
     def __init__(
-        self, file: Path, device: Device, pad: int, output: str, max_length: int, open_raw: OpenRaw | None = None
+        self,
+        file: Path,
+        device: Device,
+        pad: int,
+        outputs: tuple[str, ...],
+        max_length: int,
+        open_raw: OpenRaw | None = None,
     ) -> None:
         self._file = file
         self.device = device
         self._pad = pad
-        self._output = output
+        self._outputs = outputs
         self._max_length = max_length
         self._open_raw = open_raw or open_onnxruntime
 
@@ -112,7 +118,7 @@ class Opener:
         inputs = self._input_names() if device.kind == "tensorrt" else ()
         raw = self._open_raw(self._file, threads, device.providers(inputs, self._max_length))
         _require(raw, device)
-        return Session(raw, threads, self._pad, self._output)
+        return Session(raw, threads, self._pad, self._outputs)
 
     def _input_names(self) -> tuple[str, ...]:
         return tuple(sorted(node.name for node in self._open_raw(self._file, 1, [(CPU, {})]).get_inputs()))

@@ -15,7 +15,6 @@ from export.failures import MalformedBundle
 from export.golden import Golden, tolerance
 from export.manifest import Manifest, Variant
 from services.inference.execution.calibration import WIDE_USUALLY, Choice, choose, cpu_grid, gpu_grid
-from services.inference.execution.computation import output_of
 from services.inference.execution.devices import Device
 from services.inference.execution.host_record import HostRecord, kind_of, this_host
 from services.inference.execution.layout import Layout, SessionSet
@@ -72,7 +71,7 @@ def prepare(
             bundle.file(variant.file),
             device,
             manifest.pad_token_id,
-            output_of(manifest.task),
+            manifest.outputs,
             manifest.max_length,
             open_raw,
         )

@@ -12,15 +12,17 @@ from export.manifest import Manifest
 from services.inference.combination import combined
 from services.inference.loading import LoadedModel
 from services.inference.pipeline import Answered, Pipeline, Texts
-from services.inference.prediction import Classification, LabelScore, Prediction, Reading
+from services.inference.prediction import Classification, LabelScore, Prediction, Reading, Scope
 from services.inference.probabilities import OF_LABELS
 from services.inference.queries import ClassifyQuery
+from services.inference.tasks.prediction_sets import check_coverage, prediction_set, set_threshold
 from services.inference.validation import check_between, check_top_k
 
 TASKS = frozenset({"single_label_classification", "multi_label_classification"})
 
-Row = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Logits and calibrated probabilities, float32 [labels] each, of one window."""
+Row = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+"""Of one window: logits and calibrated probabilities, float32 [labels] each, and how far out of scope it lies, float32 [1]; [0]
+where the model does not tell."""
 
 
 async def classify(pipeline: Pipeline, query: ClassifyQuery) -> Prediction[Classification]:
@@ -28,21 +30,32 @@ async def classify(pipeline: Pipeline, query: ClassifyQuery) -> Prediction[Class
     check_top_k(query.top_k)
     if query.threshold is not None:
         check_between(query.threshold, 0.0, 1.0, "threshold")
-    return await pipeline.answer(query, Texts(query.inputs), TASKS, partial(classification, query=query))
+    check_coverage(query)
+    finish = partial(classification, query=query)
+    if query.coverage is None:
+        return await pipeline.answer(query, Texts(query.inputs), TASKS, finish)
+    with pipeline.model(query, TASKS) as model:
+        # what the model cannot promise fails the call before anything is computed
+        set_threshold(model, query.coverage)
+        return await pipeline.answer_with(model, query, Texts(query.inputs), finish)
 
 
 def classification(model: LoadedModel, answered: Answered, *, query: ClassifyQuery) -> Classification:
-    """The labels that the query wants, best first; equal ones in the model's order."""
+    """The labels that the query wants, best first; equal ones in the model's order, and whether the text is in scope."""
     reading, manifest = answered.reading, model.manifest
-    logits, probabilities = whole(model, reading, answered.rows, query)
+    logits, probabilities, score = whole(model, reading, answered.rows, query)
     names = manifest.labels
-    labels = [
-        LabelScore(names[i], float(probabilities[i]), float(logits[i]))
-        for i in _best(manifest, probabilities, query.top_k)
-        if probabilities[i] >= _threshold(manifest, i, query)
-    ]
+    wanted = (
+        _best(manifest, probabilities, query)
+        if query.coverage is None
+        else prediction_set(probabilities, set_threshold(model, query.coverage))
+    )
+    labels = [LabelScore(names[i], float(probabilities[i]), float(logits[i])) for i in wanted]
+    scope = _scope(model, score)
+    if scope is not None and scope.out_of_scope:
+        model.observer.out_of_scope(1)
     return Classification(
-        reading.token_count, reading.truncated, len(reading.windows), labels, probabilities, answered.cached
+        reading.token_count, reading.truncated, len(reading.windows), labels, probabilities, answered.cached, scope
     )
 
 
@@ -59,11 +72,28 @@ def whole(model: LoadedModel, reading: Reading, rows: Sequence[Row], query: Clas
     if len(rows) == 1:
         return rows[0]
     logits = combined(reading, [row[0] for row in rows], query.options)
-    return logits, OF_LABELS[model.manifest.task](logits, model.manifest.temperature)
+    # one telling passage brings a text into scope: what is the highest of logits is the lowest of scores
+    score = -combined(reading, [-row[2] for row in rows], query.options)
+    return logits, OF_LABELS[model.manifest.task](logits, model.manifest.temperature), score
 
 
-def _best(manifest: Manifest, probabilities: NDArray[np.float32], top_k: int | None) -> list[int]:
-    """Positions of the most probable labels."""
+def _scope(model: LoadedModel, score: NDArray[np.float32]) -> Scope | None:
+    threshold = model.variant.out_of_scope_threshold
+    if threshold is None:
+        return None
+    return Scope(bool(score[0] > np.float32(threshold)), float(score[0]), threshold)
+
+
+def _best(manifest: Manifest, probabilities: NDArray[np.float32], query: ClassifyQuery) -> list[int]:
+    """Positions of the most probable labels that are wanted."""
+    return [
+        i
+        for i in _most_probable(manifest, probabilities, query.top_k)
+        if probabilities[i] >= _threshold(manifest, i, query)
+    ]
+
+
+def _most_probable(manifest: Manifest, probabilities: NDArray[np.float32], top_k: int | None) -> list[int]:
     if top_k is None:
         top_k = 1 if manifest.thresholds is None else 0
     if top_k == 1:

@@ -24,7 +24,13 @@ from services.inference.validation import check_reference
 from services.inference.versions.models import Models
 from services.inference.versions.reconciliation import Reconciler
 from services.inference.wires import open_inference_answers as answers
-from services.inference.wires.open_inference_requests import deadline_of, inputs_of, outputs_of, reference_of
+from services.inference.wires.open_inference_requests import (
+    deadline_of,
+    inputs_of,
+    outputs_of,
+    outputs_offered,
+    reference_of,
+)
 from services.inference.wires.registration import registration
 from services.platform.failures import Failure, InvalidInput, ModelNotFound
 
@@ -170,7 +176,7 @@ class OpenInferenceServicer(grpc_service_pb2_grpc.GRPCInferenceServiceServicer):
         deadline = deadline_of(request, deadline, asyncio.get_running_loop().time())
         # where traffic is split, each look may find another version: the one that reads the inputs answers them
         with self._pipeline.model(Query(reference, deadline, PLAIN), TASKS) as model:
-            outputs = outputs_of(request, model.manifest.task)
+            outputs = outputs_of(request, outputs_offered(model.manifest))
             inputs = inputs_of(request, model, self._settings.max_texts_per_call)
             query, finish = _asked(model, reference, deadline)
             if inputs.texts:

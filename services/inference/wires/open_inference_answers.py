@@ -8,25 +8,27 @@ import numpy as np
 from open_inference import grpc_service_pb2 as pb
 
 from services.inference.loading import LoadedModel
-from services.inference.prediction import Classification, Prediction, Regression
+from services.inference.prediction import Classification, Prediction, Regression, Scope
 from services.inference.statistics import Duration
 from services.inference.versions.holdings import Standing, State
 from services.inference.wires.open_inference_requests import (
     LABEL,
+    OUT_OF_SCOPE,
     PROBABILITIES,
+    SCORE,
     TEXT,
     TEXT_PAIR,
     TOKENS,
     VALUE,
     Wanted,
-    output_names,
+    outputs_offered,
 )
 from services.inference.wires.open_inference_tensors import write_bytes
 from services.platform.failures import Failure, InvalidInput
 
 Result = Classification | Regression
 PLATFORM = "onnxruntime_onnx"
-TYPES = {"BYTES": pb.TYPE_STRING, "FP32": pb.TYPE_FP32, "FP64": pb.TYPE_FP64}
+TYPES = {"BYTES": pb.TYPE_STRING, "FP32": pb.TYPE_FP32, "FP64": pb.TYPE_FP64, "BOOL": pb.TYPE_BOOL}
 STATES = {State.LOADED: "READY", State.LOADING: "LOADING", State.UNLOADING: "UNLOADING"}
 
 
@@ -79,12 +81,22 @@ def _add(answer: pb.ModelInferResponse, output: Wanted, rows: Sequence[Classific
     if output.name == LABEL:
         best = [labels[int(row.probabilities.argmax())].encode() for row in rows]
         _append(answer, LABEL, "BYTES", [len(rows)], write_bytes(best))
+    elif output.name in {OUT_OF_SCOPE, SCORE}:
+        _add_scope(answer, output.name, [row.scope for row in rows if row.scope is not None])
     elif output.top:
         count = min(output.top, len(labels))
         _append(answer, PROBABILITIES, "BYTES", [len(rows), count], write_bytes(_best(rows, labels, count)))
     else:
         probabilities = np.stack([row.probabilities for row in rows]).astype("<f4", copy=False)
         _append(answer, PROBABILITIES, "FP32", list(probabilities.shape), probabilities.tobytes())
+
+
+def _add_scope(answer: pb.ModelInferResponse, name: str, scopes: Sequence[Scope]) -> None:
+    if name == OUT_OF_SCOPE:
+        told = np.array([scope.out_of_scope for scope in scopes], np.bool_)
+        _append(answer, name, "BOOL", [len(scopes)], told.tobytes())
+    else:
+        _append(answer, name, "FP32", [len(scopes)], np.array([scope.score for scope in scopes], "<f4").tobytes())
 
 
 def _best(rows: Sequence[Classification], labels: Sequence[str], count: int) -> list[bytes]:
@@ -127,6 +139,9 @@ def _properties(model: LoadedModel) -> dict[str, str]:
     if model.manifest.thresholds is not None:
         # from which probability each label applies, in the order of the probabilities
         properties["thresholds"] = ",".join(f"{threshold:.6g}" for threshold in model.manifest.thresholds)
+    if model.variant.out_of_scope_threshold is not None:
+        # above which score a text is out of scope
+        properties["out_of_scope_threshold"] = f"{model.variant.out_of_scope_threshold:.9g}"
     return properties
 
 
@@ -150,13 +165,15 @@ def configuration(model: LoadedModel, max_rows: int) -> pb.ModelConfigResponse:
 
 
 def _outputs(model: LoadedModel) -> list[tuple[str, str, list[int]]]:
-    """Name, datatype, and dimensions behind the batch; a label is one element a row and has none."""
+    """Name, datatype, and dimensions behind the batch; what is one element a row has none."""
     known = {
         PROBABILITIES: ("FP32", [len(model.manifest.labels)]),
         LABEL: ("BYTES", list[int]()),
         VALUE: ("FP64", [1]),
+        OUT_OF_SCOPE: ("BOOL", list[int]()),
+        SCORE: ("FP32", list[int]()),
     }
-    return [(name, *known[name]) for name in output_names(model.manifest.task)]
+    return [(name, *known[name]) for name in outputs_offered(model.manifest)]
 
 
 def _texts(model: LoadedModel) -> list[str]:

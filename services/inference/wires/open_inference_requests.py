@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from open_inference import grpc_service_pb2 as pb
 
+from export.manifest import SCOPE_OUTPUT, Manifest
 from services.inference.loading import LoadedModel
 from services.inference.prediction import Encoded
 from services.inference.queries import ModelReference, TextInput
@@ -19,6 +20,7 @@ TEXT, TEXT_PAIR = "text", "text_pair"
 IDS, MASK, TYPES = "input_ids", "attention_mask", "token_type_ids"
 TEXTS, TOKENS = (TEXT, TEXT_PAIR), (IDS, MASK, TYPES)
 PROBABILITIES, LABEL, VALUE = "probabilities", "label", "value"
+OUT_OF_SCOPE, SCORE = "out_of_scope", SCOPE_OUTPUT
 OUTPUTS = (PROBABILITIES, LABEL)
 OUTPUTS_OF = {"regression": (VALUE,)}
 """Names of a model's outputs, by its task; `OUTPUTS` for all others."""
@@ -66,18 +68,19 @@ def deadline_of(request: pb.ModelInferRequest, deadline: float | None, now: floa
     return own if deadline is None else min(own, deadline)
 
 
-def output_names(task: str) -> tuple[str, ...]:
-    """What a model of the task gives."""
-    return OUTPUTS_OF.get(task, OUTPUTS)
+def outputs_offered(manifest: Manifest) -> tuple[str, ...]:
+    """What a model gives."""
+    scope = (OUT_OF_SCOPE, SCORE) if manifest.out_of_scope is not None else ()
+    return (*OUTPUTS_OF.get(manifest.task, OUTPUTS), *scope)
 
 
-def outputs_of(request: pb.ModelInferRequest, task: str) -> list[Wanted]:
-    """The wanted outputs in their order; all of the task's when the request names none. Raises InvalidInput."""
-    wanted, names = [], output_names(task)
+def outputs_of(request: pb.ModelInferRequest, offered: Sequence[str]) -> list[Wanted]:
+    """The wanted outputs in their order; all of them when the request names none. Raises InvalidInput."""
+    wanted = []
     for output in request.outputs:
         field = f"outputs[{output.name[:SHOWN]}]"
-        if output.name not in names:
-            what = f"there is no output {output.name[:SHOWN]!r}, only {' and '.join(names)}"
+        if output.name not in offered:
+            what = f"there is no output {output.name[:SHOWN]!r}, only {' and '.join(offered)}"
             raise InvalidInput(what, field, "INVALID_OUTPUT")
         if SHARED_MEMORY in output.parameters:
             raise InvalidInput("outputs in shared memory are not supported", field, "INVALID_OUTPUT")
@@ -85,7 +88,7 @@ def outputs_of(request: pb.ModelInferRequest, task: str) -> list[Wanted]:
         if top and output.name != PROBABILITIES:
             raise InvalidInput(f"only {PROBABILITIES!r} can be asked for as classification", field, "INVALID_OUTPUT")
         wanted.append(Wanted(output.name, top))
-    return wanted or [Wanted(name) for name in names]
+    return wanted or [Wanted(name) for name in offered]
 
 
 def inputs_of(request: pb.ModelInferRequest, model: LoadedModel, most: int) -> Inputs:

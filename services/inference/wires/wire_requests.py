@@ -69,6 +69,7 @@ def classify_query(request: pb.ClassifyRequest, deadline: float | None) -> Class
         _inputs(request.inputs),
         request.top_k if request.HasField("top_k") else None,
         request.threshold if request.HasField("threshold") else None,
+        request.coverage if request.HasField("coverage") else None,
     )
 
 

@@ -37,8 +37,13 @@ def _classified(outcome: types.Classification | Failure, raw_scores: bool) -> pb
             truncated=outcome.truncated,
             window_count=outcome.window_count,
             cached=outcome.cached,
+            scope=None if outcome.scope is None else _scope(outcome.scope),
         )
     )
+
+
+def _scope(scope: types.Scope) -> pb.Scope:
+    return pb.Scope(out_of_scope=scope.out_of_scope, score=scope.score, threshold=scope.threshold)
 
 
 def embed_response(prediction: Prediction[types.Embedding]) -> pb.EmbedResponse:

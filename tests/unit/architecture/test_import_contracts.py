@@ -32,6 +32,7 @@ PLANTED = [
     ("audit-layers", "training/audit/findings.py", "import training.audit.sheet"),
     ("tagging-layers", "training/tagging/schemes.py", "import training.tagging.decoding"),
     ("distillation-layers", "training/distillation/layers.py", "import training.distillation.teachers"),
+    ("scope-layers", "training/scope/detector.py", "import training.scope.model"),
     ("optuna-in-one-place", "training/fine_tuning.py", "import optuna"),
     ("optuna-in-one-place", "training/run.py", "import sqlalchemy"),
     ("pretraining-layers", "training/pretraining/masking.py", "import training.pretraining.batches"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from export.golden import Golden, GoldenVariant, tolerance
-from export.manifest import ParityProof
+from export.manifest import ParityProof, ScopeProof
 from export.settings import Gate
 from export.verification import judge
 
@@ -41,6 +41,26 @@ def test_a_loss_beyond_the_budget_is_refused_with_its_figure(
     change: dict[str, float], precision: str, part: str
 ) -> None:
     assert any(part in reason for reason in judge(GOOD.model_copy(update=change), precision, Gate()))
+
+
+TOLD = ScopeProof(rows=150, agreement=1.0, flips_with_batch_mates=0.0, max_score_difference=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "precision", "part"),
+    [
+        ({"max_score_difference": float("inf")}, "int8", "a score of the detector is not finite"),
+        ({"max_score_difference": 2e-3}, "fp32", "a score of the detector differs by 0.002"),
+        ({"agreement": 0.96}, "int8", "in and out of scope agree for 96.00 %, below 97.00 %"),
+        ({"flips_with_batch_mates": 0.01}, "int8", "1.00 % go in or out of scope with batch mates"),
+    ],
+)
+def test_a_variant_that_tells_other_texts_out_of_scope_is_refused(
+    change: dict[str, float], precision: str, part: str
+) -> None:
+    assert judge(GOOD.model_copy(update={"scope": TOLD}), precision, Gate()) == []
+    (reason,) = judge(GOOD.model_copy(update={"scope": TOLD.model_copy(update=change)}), precision, Gate())
+    assert part in reason
 
 
 def test_a_drop_of_exactly_the_budget_passes() -> None:

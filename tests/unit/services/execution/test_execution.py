@@ -119,7 +119,7 @@ def test_a_cpu_takes_variants_in_the_order_of_the_export(bundle: Bundle) -> None
 
 
 def layout_of(threads: int, wide: bool = False) -> Layout:
-    sessions = SessionSet(Opener(Path("model.onnx"), Device(), 0, "logits", 128, FakeRuntime()), cores=4, workers=4)
+    sessions = SessionSet(Opener(Path("model.onnx"), Device(), 0, ("logits",), 128, FakeRuntime()), cores=4, workers=4)
     return sessions.settle(threads, wide, bound=False)
 
 

@@ -19,7 +19,7 @@ FILE = Path("model.onnx")
 
 
 def opener(device: Device, runtime: FakeRuntime) -> Opener:
-    return Opener(FILE, device, 0, "logits", 128, runtime)
+    return Opener(FILE, device, 0, ("logits",), 128, runtime)
 
 
 def test_cuda_that_is_not_there_is_named_and_nothing_else_runs() -> None:
@@ -113,7 +113,7 @@ def test_masks_and_types_of_callers_are_kept() -> None:
 
 def test_bound_inputs_give_the_same_answers_as_others(tmp_path: Path) -> None:
     bundle = publish_tiny(tmp_path)
-    session: Session = Opener(bundle.file(bundle.manifest.variants[0].file), Device(), 0, "logits", 32).open(1)
+    session: Session = Opener(bundle.file(bundle.manifest.variants[0].file), Device(), 0, ("logits",), 32).open(1)
     batches = [
         [Encoded(np.array(ids, np.int64)) for ids in batch] for batch in ([[2, 5, 3]], [[2, 5, 6, 3], [2, 14, 3]] * 80)
     ]
