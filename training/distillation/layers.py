@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PretrainedConfig, PreTrainedModel
 
+from training.additions import added_weights
 from training.failures import InvalidSettings
 from training.heads import blank_encoder
 from training.optimization import LAYER, layer_of
@@ -35,8 +36,14 @@ def layers_of(config: PretrainedConfig) -> int:
 def shortened(encoder: PreTrainedModel, kept: list[int]) -> PreTrainedModel:
     """A new encoder of the layers `kept`, numbered 1, 2, ... from below, with a copy of all weights outside of the layers.
 
-    Raises InvalidSettings for architectures whose layers are not numbered one below the other, such as ALBERT's shared one.
+    Raises InvalidSettings for architectures whose layers are not numbered one below the other, such as ALBERT's shared one, and
+    for encoders with adapters or a prefix.
     """
+    if added_weights(encoder):
+        raise InvalidSettings(
+            "layers: the teacher's encoder has adapters or a prefix beside its layers, which a student cannot take over; "
+            "distil without --layers into another --model"
+        )
     names = encoder.state_dict()
     total = layers_of(encoder.config)
     if {layer_of(name) for name in names} - {0} != set(range(1, total + 1)):

@@ -17,6 +17,7 @@ from transformers import (
 )
 
 from tests.fakes.tiny_encoder import write_tiny_decoder, write_tiny_encoder
+from training.additions import Adapters, add
 from training.distillation.layers import LayerOutputs, chosen_layers, hidden_distance, layers_of, shortened
 from training.failures import InvalidSettings
 from training.heads import load_encoder
@@ -80,6 +81,13 @@ def test_it_is_a_plain_encoder_that_saves_and_loads(kind: str, tmp_path: Path) -
     student = shortened(teacher, [2])
     student.save_pretrained(tmp_path / "student")
     assert torch.equal(hidden(load_encoder(str(tmp_path / "student"))), hidden(student))
+
+
+def test_an_encoder_with_additions_is_not_shortened_without_them(tmp_path: Path) -> None:
+    encoder = load_encoder(str(write_tiny_encoder(tmp_path)))
+    add(encoder, Adapters(inner=4))
+    with pytest.raises(InvalidSettings, match="adapters or a prefix beside its layers"):
+        shortened(encoder, [2])
 
 
 def test_an_encoder_whose_layers_are_one_and_the_same_cannot_be_shortened() -> None:
