@@ -78,3 +78,7 @@ class Ranks:
 def is_first() -> bool:
     """Whether this process is alone, or the first of those that torchrun started; known before they have joined."""
     return os.environ.get("RANK", "0") == "0"
+
+
+ALONE = Ranks()
+"""Training in this process alone."""

@@ -34,6 +34,12 @@ class Tokenization:
     folder: Path
     added: int
 
+    @property
+    def pad_token_id(self) -> int:
+        """Id of the padding token; of tokenizers without one any will do, since it is masked."""
+        token = self.tokenizer.pad_token_id
+        return int(token) if token is not None else 0
+
 
 def make_tokenizer(source: EncoderSource, dataset: Dataset, settings: FineTuneSettings, folder: Path) -> Tokenization:
     """The encoder's tokenizer, extended by the training rows' unknown characters where that is worthwhile."""

@@ -51,7 +51,7 @@ def audit(
     with failures_shown():
         settings = audit_settings(given(options), columns.settings(data, seed=options.seed))
         from training.audit.command import audit as run_audit
-        from training.fine_tuning import use_threads
+        from training.threads import use_threads
 
         use_threads(threads)
         run_audit(settings, out / settings.name, console, all_rows, write_cleaned)

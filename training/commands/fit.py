@@ -129,7 +129,7 @@ def fit(
         if record is not None and record.step_fingerprint == fingerprint:
             console.print(f"[green]reused[/] {run.root}: data, settings and code are those of {record.create_time}")
         else:
-            from training.fine_tuning import use_threads
+            from training.threads import use_threads
 
             use_threads(threads)
             record = _train(settings, run, fingerprint)

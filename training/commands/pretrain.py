@@ -108,8 +108,8 @@ def pretrain(
         else:
             from training.data_parallel import Ranks
             from training.failures import InvalidSettings
-            from training.fine_tuning import use_threads
             from training.pretraining.pretraining import pretrain as learn
+            from training.threads import use_threads
 
             if Ranks.joined().size > 1:
                 raise InvalidSettings("pretrain works in one process: start it without torchrun")

@@ -48,9 +48,9 @@ def report(
                 f"{run} is not a complete run (no run.json, or one of another version of this program): finish it with "
                 "`python -m training fit`"
             )
-        from training.fine_tuning import use_threads
         from training.progress import listener
         from training.report.making import chosen_settings, renewed_report
+        from training.threads import use_threads
 
         use_threads(threads)
         settings = chosen_settings(directory, record, given(options))

@@ -65,9 +65,9 @@ def search(
         if settings.distillation is not None:
             raise InvalidSettings("distillation: a search trains on labels alone; use fit, with what the search found")
         require("optuna", "the search", "search")
-        from training.fine_tuning import use_threads
         from training.search.worker import SearchPlan
         from training.search.worker import search as run_search
+        from training.threads import use_threads
 
         use_threads(threads)
         run_search(settings, SearchPlan(out / settings.name, trials, minutes, storage, space, heartbeat_s), console)

@@ -21,23 +21,15 @@ from training.embedding.trainer import EncoderTrainer
 from training.encoders import find_encoder
 from training.encoding import EncodedDataset, encode
 from training.failures import UnusableData
-from training.fine_tuning import (
-    Encoded,
-    Facts,
-    complete,
-    fitting_length,
-    fitting_tokenizer,
-    padding,
-    prepared_rows,
-    save_checkpoint,
-    train,
-)
+from training.fine_tuning import fitting_length, fitting_tokenizer, prepared_rows
 from training.model_making import Tokenization, make_sentence_encoder, position_limit
 from training.run import RunDirectory, RunRecord
+from training.run_completion import Facts, complete, save_checkpoint
 from training.sentence_encoder import SentenceEncoder
 from training.settings import FineTuneSettings
 from training.tasks.embedding import Embedding
 from training.trainer import predict_logits
+from training.training_loop import Encoded, train
 
 LEAST = 4
 """Held-out rows of a split; among fewer candidates the right one is found by chance."""
@@ -63,13 +55,13 @@ def fit_encoder(settings: FineTuneSettings, run: RunDirectory, step_fingerprint:
         split: _texts(rows, tokenization, max_length)
         for split, rows in ((Split.VALIDATION, dataset.validation), (Split.TEST, dataset.test))
     }
-    before = predict_logits(model, held_out[Split.TEST], padding(tokenization))
+    before = predict_logits(model, held_out[Split.TEST], tokenization.pad_token_id)
     rows = _training_rows(settings, dataset, model, tokenization, max_length, console)
     encoded = Encoded(rows, held_out[Split.VALIDATION], held_out[Split.TEST])
     task = Embedding()
     set_seed(settings.seed)
     config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console, loop=EncoderTrainer)
-    vectors = {split: predict_logits(model, each, padding(tokenization)) for split, each in held_out.items()}
+    vectors = {split: predict_logits(model, each, tokenization.pad_token_id) for split, each in held_out.items()}
     run.evaluation.mkdir(parents=True, exist_ok=True)
     judgement = task.compared(vectors, before, dataset, run.evaluation)
     save_checkpoint(partial(model.save, max_length=max_length), tokenization, run)
@@ -95,7 +87,7 @@ def _training_rows(
     examples = dataset.train
     negatives = given_negatives(examples)
     if settings.hard_negatives:
-        vectors = predict_logits(model, _texts(examples, tokenization, max_length), padding(tokenization))
+        vectors = predict_logits(model, _texts(examples, tokenization, max_length), tokenization.pad_token_id)
         mined = hard_negatives(examples, vectors, settings.hard_negatives)
         console.print(f"{sum(map(len, mined)):,} hard negatives found for {len(examples):,} pairs")
         negatives = [

@@ -13,7 +13,7 @@ from training.dataset import Dataset
 from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, encode, token_counter
 from training.failures import InvalidSettings
-from training.fine_tuning import Encoded, fitting_length
+from training.fine_tuning import fitting_length
 from training.heads import Pooling
 from training.model_making import (
     Tokenization,
@@ -29,6 +29,7 @@ from training.schedule import epochs_and_rate
 from training.search.space import with_parameters
 from training.settings import FineTuneSettings
 from training.tasks import task_of
+from training.training_loop import Encoded
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from rich.console import Console
 from transformers import set_seed
 
 from training.attempts import discard_other_attempt
-from training.fine_tuning import train
 from training.fingerprint import combined
 from training.model_making import make_model
 from training.run import RunDirectory
 from training.search.material import Material
 from training.search.space import with_parameters
 from training.tasks import task_of
+from training.training_loop import train
 
 QUIET = Console(quiet=True, force_terminal=False)
 

@@ -1,0 +1,11 @@
+"""How many threads torch computes with."""
+
+from __future__ import annotations
+
+
+def use_threads(count: int | None) -> None:
+    """Limits torch to `count` threads, if given."""
+    import torch
+
+    if count is not None:
+        torch.set_num_threads(count)

@@ -1,0 +1,157 @@
+"""The training loop of one run: what learns, by which loss, in which order, until the best epoch's weights stand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from torch import nn
+from transformers import PrinterCallback
+
+from training.attempts import last_checkpoint
+from training.data_parallel import ALONE, Ranks
+from training.dataset import Dataset
+from training.embedding.batches import EpochBatches
+from training.embedding.rows import EncodedRows
+from training.encoding import EncodedDataset
+from training.failures import InvalidSettings
+from training.heads import Classifier
+from training.methods import apply_method, merge, trainable
+from training.model_making import Tokenization
+from training.progress import Steps, listener
+from training.query_batches import QueryBatches
+from training.run import Effort, RunDirectory
+from training.schedule import drawn_rows, epochs_and_rate
+from training.scope.exposure import exposed
+from training.scope.judging import Rows
+from training.sentence_encoder import SentenceEncoder
+from training.settings import RANKING_LOSSES, FineTuneSettings, usual_loss
+from training.tasks import Task
+from training.trainer import (
+    AfterEpoch,
+    BestEpoch,
+    CheckpointClock,
+    ClassifierTrainer,
+    ProgressListener,
+    chosen_precision,
+    go_on,
+    predict_logits,
+    training_arguments,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The three splits as token ids."""
+
+    train: EncodedDataset | EncodedRows
+    validation: EncodedDataset
+    test: EncodedDataset
+    outside: Rows | None = None
+    """The texts out of scope, where there are any."""
+
+
+def train(
+    settings: FineTuneSettings,
+    task: Task[Any],
+    dataset: Dataset,
+    encoded: Encoded,
+    model: Classifier | SentenceEncoder,
+    tokenization: Tokenization,
+    run: RunDirectory,
+    console: Console,
+    after_epoch: AfterEpoch = go_on,
+    ranks: Ranks = ALONE,
+    loop: Callable[..., ClassifierTrainer] = ClassifierTrainer,
+) -> tuple[dict[str, object], Effort]:
+    """Trains in place and leaves the best epoch's weights in `model`; returns the settings that the data decided, too.
+
+    The test split is not looked at. `after_epoch` can stop the training early. Rows without a label, which a distilling `loop`
+    learns from, follow the others.
+    """
+    epochs, rate = epochs_and_rate(settings, model.config.hidden_size, dataset)
+    rows, loss = encoded.train, task.loss(settings, dataset)
+    scope = settings.out_of_scope
+    if scope is not None and scope.exposure and encoded.outside is not None:
+        assert isinstance(rows, EncodedDataset)  # as of every task that takes such texts
+        rows, loss = exposed(loss, rows, encoded.outside.train, scope)
+    if settings.gradient_checkpointing:
+        model.encoder.gradient_checkpointing_enable({"use_reentrant": False})
+    budget = apply_method(model, settings)
+    trained_weights = trainable(model)
+    precision = chosen_precision(settings.mixed_precision)
+    truth = task.truth(dataset.validation, dataset.labels)
+
+    def score(module: nn.Module) -> float:
+        training = module.training
+        logits = predict_logits(module, encoded.validation, tokenization.pad_token_id)
+        module.train(training)
+        return task.score(logits, truth)
+
+    best = BestEpoch(run.trainer, score, settings.early_stopping_patience, after_epoch, ranks)
+    with listener(console) as progress:
+        trainer = loop(
+            model=model,
+            args=training_arguments(settings, run.trainer, epochs, rate, precision, ranks),
+            train_dataset=rows,
+            data_collator=encoded.train.collator(tokenization.pad_token_id),
+            callbacks=[
+                # before the best epoch is kept and before a checkpoint is written, since both hold its state
+                *([budget] if budget is not None else []),
+                best,
+                CheckpointClock(settings.checkpoint_every_s, ranks),
+                ProgressListener(progress, best),
+            ],
+            penalty=budget.penalty if budget is not None else None,
+            loss=loss,
+            drawn=drawn_rows(settings, dataset, len(rows) - len(dataset.train)),
+            batches=composed_batches(settings, encoded.train, ranks),
+            settings=settings,
+        )
+        trainer.remove_callback(PrinterCallback)
+        seconds = _train_or_resume(trainer, run, epochs, progress, console)
+    best.restore(model)
+    merge(model, settings)
+    effort = Effort(
+        trained_weights=trained_weights,
+        weights=sum(parameter.numel() for parameter in model.parameters()),
+        epochs=len(best.scores),
+        best_epoch=best.best_epoch,
+        seconds_per_epoch=seconds / max(1, best.scored_now),
+    )
+    chosen = {"epochs": epochs, "learning_rate": rate, "mixed_precision": precision}
+    return {**chosen, "loss": settings.loss or usual_loss(settings.task)}, effort
+
+
+def composed_batches(
+    settings: FineTuneSettings, rows: EncodedDataset | EncodedRows, ranks: Ranks
+) -> QueryBatches | EpochBatches | None:
+    """For losses that compare the rows of a batch; None for all others. Raises InvalidSettings for several processes."""
+    if isinstance(rows, EncodedRows):
+        return rows.batches(settings.batch_size, settings.seed)
+    if settings.loss not in RANKING_LOSSES:
+        return None
+    if ranks.size > 1:
+        raise InvalidSettings(
+            f"loss {settings.loss} compares rows of a batch, which several processes would share out: use one"
+        )
+    targets = np.stack([np.asarray(row.target) for row in rows.rows])
+    return QueryBatches(targets[:, 1].astype(int).tolist(), targets[:, 0].tolist(), settings.batch_size, settings.seed)
+
+
+def _train_or_resume(
+    trainer: ClassifierTrainer, run: RunDirectory, epochs: int, progress: Steps, console: Console
+) -> float:
+    """Seconds that the loop ran."""
+    checkpoint = last_checkpoint(run)
+    if checkpoint is not None:
+        console.print(f"resuming from {checkpoint.name} of an earlier attempt that was cut off")
+    else:
+        progress("fine-tuning", 0, epochs * len(trainer.get_train_dataloader()), "")
+    begun = time.monotonic()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
+    return time.monotonic() - begun
