@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from training.cleaning import clean
 from training.data_settings import DataSettings
 from training.dataset import Dataset, Example, Split
 from training.duplicates import Progress, identity
-from training.failures import UnreadableData
 from training.look_alikes import LookAlikes, sketched
 from training.preparation import Prepared
-from training.reading.columns import find_texts
-from training.reading.source import read_table
+from training.reading.texts import read_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,11 @@ def read_unlabelled(paths: Sequence[str], settings: DataSettings, prepared: Prep
     Raises:
         UnreadableData: Naming file, line or column.
     """
-    examples = [example for path in paths for example in _examples(Path(path), settings, prepared.pair)]
+    examples = [
+        replace(example, split=Split.TRAIN)
+        for path in paths
+        for example in read_texts(Path(path), settings, prepared.pair)
+    ]
     cleaned, report = clean(examples)
     left_out = Counter({"empty": len(report.empty), "repeated": 0, "like validation or test rows": 0})
     held_out = _held_out(prepared.dataset, settings.group_threshold)
@@ -55,28 +57,6 @@ def read_unlabelled(paths: Sequence[str], settings: DataSettings, prepared: Prep
         kept.append(example)
     progress("comparing unlabelled texts", len(cleaned), len(cleaned))
     return Unlabelled(kept, dict(left_out))
-
-
-def _examples(path: Path, settings: DataSettings, pair: bool) -> list[Example]:
-    if not path.is_file():
-        raise UnreadableData(f"{path} does not exist; --unlabelled takes a csv, tsv, jsonl or parquet file")
-    table = read_table(path, settings.encoding)
-    text, second = find_texts(table, settings)
-    if pair and second is None:
-        raise UnreadableData(
-            f"{path}: the data has pairs of texts, this file has none; name its columns as in the data"
-        )
-    return [
-        Example(
-            text=record.values.get(text) or "",
-            label="",
-            text_pair=(record.values.get(second) or "") if pair and second is not None else None,
-            split=Split.TRAIN,
-            source=table.source,
-            row=record.line,
-        )
-        for record in table.records
-    ]
 
 
 def _held_out(dataset: Dataset, threshold: float) -> LookAlikes:

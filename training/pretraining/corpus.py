@@ -9,7 +9,7 @@ from training.cleaning import clean_text
 from training.duplicates import Progress, folded
 from training.failures import UnusableData
 from training.pretraining.settings import PretrainingSettings
-from training.reading import read_texts
+from training.reading import read_all_texts
 
 MOST_HELD_OUT = 2_000
 """Enough to know the loss to a hundredth or two, few enough to be measured again and again."""
@@ -42,7 +42,7 @@ def read_corpus(settings: PretrainingSettings, progress: Progress) -> Corpus:
 
     Raises UnreadableData or UnusableData.
     """
-    found = read_texts(settings.paths, settings.text, settings.encoding)
+    found = read_all_texts(settings.paths, settings.text, settings.encoding)
     distinct: dict[str, str] = {}
     for number, text in enumerate(found.texts):
         if number % 1_000 == 0:

@@ -2,10 +2,10 @@
 
 from training.data_settings import DataSettings
 from training.reading.annotated import read_annotated
+from training.reading.many_texts import Texts, read_all_texts
 from training.reading.source import Reading, read_labelled
-from training.reading.unlabelled import Texts, read_texts
 
-__all__ = ["Reading", "Texts", "read", "read_texts"]
+__all__ = ["Reading", "Texts", "read", "read_all_texts"]
 
 
 def read(settings: DataSettings) -> Reading:

@@ -90,25 +90,18 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
     return Columns(text, label or by_shape(table, free), pair, split)
 
 
-def find_texts(table: Table, settings: DataSettings) -> tuple[str, str | None]:
-    """The column of the text, and of the second text of a pair, in a table that needs no label.
+def find_texts(table: Table, settings: DataSettings) -> TextColumns:
+    """Those of a table that needs no labels; what the settings name is taken where the table has it.
 
-    Raises UnreadableData that lists the columns when one is missing or cannot be told.
+    Raises UnreadableData that lists the columns when the text cannot be told.
     """
-    for asked in (settings.text, settings.text_pair):
-        if asked is not None and asked not in table.columns:
-            raise UnreadableData(f"{table.source} has no column {asked!r}; it has {_listed(table)}")
+    text, pair, label, split = (
+        name if name in table.columns else None
+        for name in (settings.text, settings.text_pair, settings.label, settings.split)
+    )
     by_name = _by_name(table)
-    label = settings.label if settings.label in table.columns else _first(by_name, LABEL_NAMES)
-    return _texts(table, settings.text, settings.text_pair, label, _first(by_name, SPLIT_NAMES))
-
-
-def find_columns_but_labels(table: Table, settings: DataSettings) -> TextColumns:
-    """Those of a table that needs no labels; what the settings name is taken where the table has it. Raises UnreadableData."""
-    named = {name: getattr(settings, name) for name in ("text", "text_pair", "split")}
-    known = {name: column if column in table.columns else None for name, column in named.items()}
-    text, pair = find_texts(table, settings.model_copy(update=known))
-    return TextColumns(text, pair, known["split"] or _first(_by_name(table), SPLIT_NAMES))
+    split = split or _first(by_name, SPLIT_NAMES)
+    return TextColumns(*_texts(table, text, pair, label or _first(by_name, LABEL_NAMES), split), split)
 
 
 def _texts(
@@ -147,10 +140,7 @@ def find_text_columns(table: Table, asked: str | None) -> tuple[str, ...]:
     """The column of the text where there are no labels, or both of a known pair. Raises UnreadableData, as above."""
     if asked is not None and asked not in table.columns:
         raise UnreadableData(f"{table.source} has no column {asked!r}; it has {_listed(table)}")
-    if asked is not None:
-        return (asked,)
-    text, pair = _text_by_name({name.casefold(): name for name in table.columns}, None)
-    return tuple(name for name in (text or _text_by_shape(table, table.columns), pair) if name is not None)
+    return tuple(filter(None, _texts(table, asked, None, None, None)))
 
 
 def _text_by_name(by_name: dict[str, str], label: str | None) -> tuple[str | None, str | None]:

@@ -73,15 +73,14 @@ def test_several_files_of_several_kinds_are_read_and_their_labels_ignored(
     assert {example.label for example in found.examples} == {""}
 
 
-def test_the_column_is_that_of_the_data_when_it_is_named(
+def test_the_column_is_that_of_the_data_where_the_file_has_it(
     prepared: tuple[DataSettings, Prepared], tmp_path: Path
 ) -> None:
     settings, data = prepared
     named = settings.model_copy(update={"text": "said"})
     path = written(tmp_path, ["hello there"], header="said")
     assert len(read_unlabelled([path], named, data, silent).examples) == 1
-    with pytest.raises(UnreadableData, match="has no column 'said'; it has 'text'"):
-        read_unlabelled([written(tmp_path, ["hello there"])], named, data, silent)
+    assert len(read_unlabelled([written(tmp_path, ["hello there"])], named, data, silent).examples) == 1
 
 
 def test_pairs_need_pairs(prepared: tuple[DataSettings, Prepared], tmp_path: Path) -> None:
@@ -96,5 +95,5 @@ def test_pairs_need_pairs(prepared: tuple[DataSettings, Prepared], tmp_path: Pat
 
 
 def test_a_file_that_is_not_there_is_named(prepared: tuple[DataSettings, Prepared]) -> None:
-    with pytest.raises(UnreadableData, match=r"nowhere\.csv does not exist; --unlabelled takes"):
+    with pytest.raises(UnreadableData, match=r"nowhere\.csv does not exist"):
         read_unlabelled(["nowhere.csv"], *prepared, silent)

@@ -9,7 +9,7 @@ from training.failures import InvalidSettings, UnreadableData, UnusableData
 from training.preparation import silent
 from training.pretraining.corpus import read_corpus
 from training.pretraining.settings import load_pretraining_settings
-from training.reading import read_texts
+from training.reading import read_all_texts
 
 CHINESE = [f"银行第{number}天上调利率，市场反应平静。" for number in range(30)]
 ENGLISH = [f"On day {number} the bank raised its rate." for number in range(30)]
@@ -26,21 +26,21 @@ def test_lines_tables_and_folders_are_read_together(tmp_path: Path) -> None:
     (folder / "one.csv").write_text("评论,评分\n很好,5\n很差,1\n", encoding="utf-8")
     (folder / "two.jsonl").write_text(json.dumps({"sentence": "A chip.", "id": 7}) + "\n", encoding="utf-8")
     (folder / "notes.md").write_text("not a text of the corpus", encoding="utf-8")
-    found = read_texts([lines(tmp_path / "a.txt", ["one\ttab, one comma", "", "two"]), str(folder)], None, None)
+    found = read_all_texts([lines(tmp_path / "a.txt", ["one\ttab, one comma", "", "two"]), str(folder)], None, None)
     assert found.texts == ["one\ttab, one comma", "two", "很好", "很差", "A chip."]
 
 
 def test_chinese_lines_in_gb18030_are_recognised(tmp_path: Path) -> None:
     path = lines(tmp_path / "a.txt", CHINESE, "gb18030")
-    found = read_texts([path], None, None)
+    found = read_all_texts([path], None, None)
     assert found.texts == CHINESE
     assert found.encodings == {path: "gb18030"}
 
 
 def test_both_texts_of_a_pair_are_texts(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text("premise,hypothesis,label\nA dog.,An animal.,yes\n", encoding="utf-8")
-    assert read_texts([str(tmp_path / "pairs.csv")], None, None).texts == ["A dog.", "An animal."]
-    assert read_texts([str(tmp_path / "pairs.csv")], "label", None).texts == ["yes"]
+    assert read_all_texts([str(tmp_path / "pairs.csv")], None, None).texts == ["A dog.", "An animal."]
+    assert read_all_texts([str(tmp_path / "pairs.csv")], "label", None).texts == ["yes"]
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_both_texts_of_a_pair_are_texts(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_named_by_file_and_line(tmp_path: Path, name: str, content: bytes, part: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UnreadableData, match=part):
-        read_texts([str(tmp_path / name)], "body", None)
+        read_all_texts([str(tmp_path / name)], "body", None)
 
 
 def test_a_missing_file_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnreadableData, match="does not exist"):
-        read_texts([str(tmp_path / "none.txt")], None, None)
+        read_all_texts([str(tmp_path / "none.txt")], None, None)
     with pytest.raises(UnreadableData, match="has no file of texts"):
-        read_texts([str(tmp_path)], None, None)
+        read_all_texts([str(tmp_path)], None, None)
 
 
 def test_each_text_is_once_and_held_out_texts_are_never_trained_on(tmp_path: Path) -> None:

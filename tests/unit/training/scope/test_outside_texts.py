@@ -108,7 +108,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_pairs_need_pairs(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableData, match="are pairs of texts, these are not"):
+    with pytest.raises(UnreadableData, match="the data has pairs of texts, this file has none"):
         read(write(tmp_path / "o.txt", ENGLISH), pair=True)
     paired = write(tmp_path / "o.csv", ["text,text_pair", *(f"{text},{text[::-1]}" for text in ENGLISH)])
     assert all(each.text_pair for each in read(paired, pair=True).train)
