@@ -197,7 +197,7 @@ def load_settings(
     """
     values: dict[str, Any] = _read(file) if file is not None else {}
     flags_of = {**groups, "data": data_flags}
-    found = {name: {**(values.pop(name, None) or {}), **_given(flags_of.get(name, {}))} for name in GROUPS}
+    found = {name: {**(values.pop(name, None) or {}), **_given(flags_of.get(name, {}))} for name in {*GROUPS, *groups}}
     data, distillation = found["data"], found["distillation"]
     task = {**values, **_given(flags)}.get("task")
     if task == "multi_label_classification":

@@ -49,7 +49,7 @@ class Place:
         data = str(flags.pop("data", self.data))
         how = distillation or {}
         model = {} if "layers" in how else {"model": str(self.encoder)}
-        settings = load_settings(None, {"name": name, **FLAGS, **model, **flags}, {"path": data}, how)
+        settings = load_settings(None, {"name": name, **FLAGS, **model, **flags}, {"path": data}, {"distillation": how})
         run = RunDirectory(self.runs / name)
         return run, fine_tune(settings, run, step_fingerprint(settings), console)
 
@@ -115,7 +115,7 @@ def test_the_student_is_exported_and_proven_like_any_other_run(student: Run, tmp
 
 def test_before_training_the_student_is_the_teacher_without_the_layers_left_out(place: Place, teacher: Run) -> None:
     how = {"teachers": [str(teacher[0].root)], "layers": 2}
-    settings = load_settings(None, {"name": "copy"}, {"path": str(place.data)}, how)
+    settings = load_settings(None, {"name": "copy"}, {"path": str(place.data)}, {"distillation": how})
     assert settings.distillation is not None
     distiller = Distiller(settings, settings.distillation, RunDirectory(place.runs / "copy"))
     copy = distiller.student(None, teacher[1].labels).eval()  # type: ignore[arg-type]  # the teacher's tokenizer is the student's
@@ -147,7 +147,9 @@ def test_several_labels_a_text_are_distilled_too(place: Place, tmp_path: Path) -
 
 
 def test_answers_are_asked_for_once(place: Place, teacher: Run, tmp_path: Path) -> None:
-    settings = load_settings(None, {"name": "x"}, {"path": str(place.data)}, {"teachers": [str(teacher[0].root)]})
+    settings = load_settings(
+        None, {"name": "x"}, {"path": str(place.data)}, {"distillation": {"teachers": [str(teacher[0].root)]}}
+    )
     assert settings.distillation is not None
     (found,) = find_teachers(settings.distillation, settings.task, RunDirectory(tmp_path / "x"))
     rows = list(teacher[0].examples(Split.TEST))

@@ -55,7 +55,7 @@ def test_a_file_can_hold_them_and_flags_win(tmp_path: Path) -> None:
     found = loaded({"temperature": 3.0}, file).distillation
     assert (found.teachers, found.temperature) == (("runs/a", "runs/b"), 3.0)
     file.write_text("distillation: runs/a\n", encoding="utf-8")
-    with pytest.raises(InvalidSettings, match="data, distillation, report as groups"):
+    with pytest.raises(InvalidSettings, match=r"with data, .* as groups"):
         loaded({}, file)
 
 
