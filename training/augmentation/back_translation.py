@@ -38,17 +38,18 @@ class Translation:
                 f"the translation model {location!r} could not be loaded ({str(error).splitlines()[0]}): give a folder made by "
                 "save_pretrained, or a hub id such as Helsinki-NLP/opus-mt-en-de on a machine that reaches the hub"
             ) from None
+        self._longest = min(LONGEST, int(getattr(self._model.config, "max_position_embeddings", LONGEST)))
         self._model.to("cuda" if torch.cuda.is_available() else "cpu")
 
     def translated(self, texts: Sequence[str], seed: int) -> list[str]:
         """A translation of each, drawn by the seed."""
-        batch = self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt").to(self._model.device)
+        batch = self._tokenizer(
+            list(texts), padding=True, truncation=True, return_token_type_ids=False, return_tensors="pt"
+        ).to(self._model.device)
         devices = [self._model.device] if self._model.device.type == "cuda" else []
         with torch.inference_mode(), torch.random.fork_rng(devices):
             torch.manual_seed(seed)
-            tokens = self._model.generate(
-                **batch, do_sample=True, top_p=NUCLEUS, num_beams=1, max_length=LONGEST, max_new_tokens=None
-            )
+            tokens = self._model.generate(**batch, do_sample=True, top_p=NUCLEUS, num_beams=1, max_length=self._longest)
         translations: list[str] = self._tokenizer.batch_decode(tokens, skip_special_tokens=True)
         return [" ".join(each.split()) for each in translations]
 

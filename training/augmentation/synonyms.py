@@ -26,14 +26,22 @@ WORD_MARKS = ("Ġ", "▁")
 AT_ONCE = 32
 
 
-def whole_words(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
-    """Those tokens of the vocabulary that are words of letters alone, or single Chinese characters -> their ids."""
+def whole_words(tokenizer: PreTrainedTokenizerBase, below: int) -> dict[str, int]:
+    """Those tokens of the vocabulary that are words of letters alone, or single Chinese characters -> their ids.
+
+    `below`: tokens that the model knows; a tokenizer can have more.
+    """
     vocabulary = tokenizer.get_vocab()
     marked = any(token.startswith(WORD_MARKS) for token in vocabulary)
     special = set(tokenizer.all_special_ids)
     words = {}
     for token, number in sorted(vocabulary.items(), key=lambda each: each[1]):
-        if number in special or (marked and not token.startswith(WORD_MARKS)) or token.startswith("##"):
+        if (
+            number >= below
+            or number in special
+            or (marked and not token.startswith(WORD_MARKS))
+            or token.startswith("##")
+        ):
             continue
         word = tokenizer.decode([number]).strip() if marked else token
         if word.isalpha():
@@ -54,8 +62,8 @@ class EmbeddingNeighbours:
     @classmethod
     def of_encoder(cls, source: EncoderSource) -> EmbeddingNeighbours:
         """Those of an encoder as it was pre-trained."""
-        words = whole_words(load_tokenizer(source.location))
-        return cls(words, load_encoder(source.location).get_input_embeddings().weight.detach())
+        embeddings = load_encoder(source.location).get_input_embeddings().weight.detach()
+        return cls(whole_words(load_tokenizer(source.location), len(embeddings)), embeddings)
 
     def changed(self, texts: Sequence[str], randoms: Sequence[Random], probability: float) -> list[str]:
         """The texts with some words replaced; one in which no word has a neighbour stays."""
@@ -107,7 +115,8 @@ class MaskedWords:
         if loaded["missing_keys"] or self._tokenizer.mask_token is None:
             raise InvalidSettings(_headless(location, ""))
         self._model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
-        self._words = {number: word for word, number in whole_words(self._tokenizer).items()}
+        words = whole_words(self._tokenizer, self._model.config.vocab_size)
+        self._words = {number: word for word, number in words.items()}
         self._ids = torch.tensor(list(self._words))
 
     def changed(self, texts: Sequence[str], randoms: Sequence[Random], probability: float) -> list[str]:
