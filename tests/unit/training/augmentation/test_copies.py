@@ -169,7 +169,7 @@ def test_settings_that_make_no_sense_are_refused(given: dict[str, Any], message:
 @pytest.mark.parametrize("task", ["regression", "pair_scoring", "embedding"])
 def test_tasks_without_labels_refuse_copies_and_the_contrastive_stage(task: str) -> None:
     flags, data = {"name": "x", "task": task}, {"path": "rows.csv"}
-    with pytest.raises(InvalidSettings, match=f"{task} has no labels"):
+    with pytest.raises(InvalidSettings, match=f"labels of whole texts, which {task} does not have"):
         load_settings(None, flags, data, {"augmentation": {"kinds": "typo"}})
     with pytest.raises(InvalidSettings, match=f"contrastive_epochs: {task}"):
         load_settings(None, {**flags, "contrastive_epochs": 2}, data)
