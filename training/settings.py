@@ -168,6 +168,7 @@ class FineTuneSettings(BaseModel):
             raise ValueError("out_of_scope is for one label a text: where there can be several, none may apply anyway")
         if scope.exposure and self.distillation is not None:
             raise ValueError("distillation has its own loss: leave out_of_scope.exposure to its teachers")
+
     def _consistent_few_rows(self) -> None:
         """What helps with few rows."""
         if self.augmentation is not None and self.task not in CLASSIFICATION:

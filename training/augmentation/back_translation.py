@@ -5,6 +5,7 @@ After Sennrich, Haddow, Birch 2016, "Improving Neural Machine Translation Models
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -27,12 +28,11 @@ class Translation:
     def __init__(self, location: str) -> None:
         """Opens the model. Raises InvalidSettings when it cannot be had."""
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(location)
+            with warnings.catch_warnings():
+                # of punctuation that Moses would spell otherwise, which the models know as well
+                warnings.filterwarnings("ignore", "Recommended: pip install sacremoses")
+                self._tokenizer = AutoTokenizer.from_pretrained(location)
             self._model = AutoModelForSeq2SeqLM.from_pretrained(location, dtype=torch.float32).eval()
-        except ImportError as error:
-            raise InvalidSettings(
-                f"the translation model {location!r} needs a package that is not installed: {str(error).strip().splitlines()[0]}"
-            ) from None
         except (OSError, ValueError) as error:
             raise InvalidSettings(
                 f"the translation model {location!r} could not be loaded ({str(error).splitlines()[0]}): give a folder made by "

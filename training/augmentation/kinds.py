@@ -10,6 +10,7 @@ from training.augmentation.settings import AugmentationSettings, Kind
 from training.augmentation.synonyms import EmbeddingNeighbours, MaskedWords
 from training.augmentation.words import mistyped, shortened, swapped
 from training.encoders import EncoderSource
+from training.packages import require
 from training.typos import Random
 
 
@@ -32,7 +33,8 @@ class OneByOne:
 
 
 def changes(settings: AugmentationSettings, source: EncoderSource) -> dict[Kind, Change]:
-    """Those that the settings name, in that order. Raises InvalidSettings where a model cannot be had."""
+    """Those that the settings name, in that order. Raises InvalidSettings where a model cannot be had, and
+    MissingPackage."""
     return {kind: _change(kind, settings, source) for kind in settings.kinds}
 
 
@@ -42,6 +44,7 @@ def _change(kind: Kind, settings: AugmentationSettings, source: EncoderSource) -
         return EmbeddingNeighbours.of_encoder(source) if model is None else MaskedWords(model)
     if kind == "back_translation":
         assert settings.translation_models is not None
+        require("sentencepiece", "back-translation", "translation")
         there, back = map(Translation, settings.translation_models)
         return BackTranslation(there, back)
     return OneByOne({"typo": mistyped, "swap": swapped, "delete": shortened}[kind])

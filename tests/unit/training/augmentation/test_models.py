@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sentencepiece
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertForMaskedLM, MarianConfig, MarianMTModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertForMaskedLM, MarianConfig, MarianMTModel, MarianTokenizer
 
 from tests.fakes.tiny_encoder import WORDS, write_tiny_decoder, write_tiny_encoder
 from training.augmentation.back_translation import BackTranslation, Translation
@@ -43,14 +45,25 @@ def masked(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_tiny_translator(folder: Path, seed: int) -> Path:
-    """A Marian with random weights; a word-level tokenizer stands in for SentencePiece, whose models are not at hand."""
-    special = ["<pad>", "</s>", "<unk>"]
-    vocabulary = {word: number for number, word in enumerate([*special, *[w for w in WORDS if "#" not in w]])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    named = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=32, **named).save_pretrained(folder)
+    """A Marian with random weights and SentencePiece models of its own, as those of the hub have them."""
+    folder.mkdir()
+    pieces = folder / "pieces"
+    words = [word for word in WORDS if "#" not in word]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([" ".join(words[i:] + words[:i]) for i in range(len(words))]),
+        model_prefix=str(pieces),
+        vocab_size=45,
+        character_coverage=1.0,
+        minloglevel=2,
+    )
+    known = sentencepiece.SentencePieceProcessor(model_file=f"{pieces}.model")
+    tokens = [known.id_to_piece(number) for number in range(3, known.vocab_size())]
+    vocabulary = {token: number for number, token in enumerate(["<pad>", "</s>", "<unk>", *tokens])}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    spm = {"source_spm": f"{pieces}.model", "target_spm": f"{pieces}.model"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Recommended: pip install sacremoses")
+        MarianTokenizer(vocab=str(folder / "vocab.json"), model_max_length=32, **spm).save_pretrained(folder)
     torch.manual_seed(seed)
     config = MarianConfig(
         vocab_size=len(vocabulary),
