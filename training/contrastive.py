@@ -54,7 +54,7 @@ def train_contrastively(
         raise InvalidSettings(
             "contrastive_epochs: texts are told from the whole batch, which several processes would share out: use one"
         )
-    rate = encoder_rate(model.config.hidden_size)
+    rate = settings.contrastive_learning_rate or encoder_rate(model.config.hidden_size)
     done = run.trainer / f"{STAGE}.safetensors"
     if not done.is_file():
         _train(settings, dataset, rows, model, pad_token_id, run, rate, console)
@@ -84,13 +84,14 @@ def _train(
             f"{settings.data.path}: no label has two training rows, so no two texts belong together; add rows, or leave out "
             "contrastive_epochs"
         )
-    alone, stage = Ranks(), run.stage(STAGE)
+    alone, stage, pooling = Ranks(), run.stage(STAGE), model.settings.pooling
+    assert pooling is not None  # as of every model of one label a text
     if settings.gradient_checkpointing:
         model.encoder.gradient_checkpointing_enable({"use_reentrant": False})
     precision = chosen_precision(settings.mixed_precision)
     with listener(console) as progress:
         trainer = EncoderTrainer(
-            model=SentenceEncoder(model.encoder, model.settings.pooling),
+            model=SentenceEncoder(model.encoder, pooling),
             args=training_arguments(settings, stage.trainer, settings.contrastive_epochs, rate, precision, alone),
             train_dataset=rows,
             data_collator=as_column(rows.collator(pad_token_id)),

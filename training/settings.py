@@ -120,6 +120,8 @@ class FineTuneSettings(BaseModel):
     contrastive_epochs: int = Field(default=0, ge=0, le=1000)
     """Passes over the training rows before the head is trained, in which the whole encoder learns to put texts of one label near
     one another (Tunstall et al. 2022, SetFit); for few rows a class. With method frozen the head alone is trained after it."""
+    contrastive_learning_rate: float | None = Field(default=None, gt=0, lt=1)
+    """Peak rate of that stage; None: that of sentence encoders, 5e-5 up to width 384, above it 2e-5."""
     early_stopping_patience: int = Field(default=3, ge=1)
     """Epochs without a better validation score before training stops."""
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"

@@ -34,7 +34,7 @@ def whole_words(tokenizer: PreTrainedTokenizerBase, below: int) -> dict[str, int
     vocabulary = tokenizer.get_vocab()
     marked = any(token.startswith(WORD_MARKS) for token in vocabulary)
     special = set(tokenizer.all_special_ids)
-    words = {}
+    words: dict[str, int] = {}
     for token, number in sorted(vocabulary.items(), key=lambda each: each[1]):
         if (
             number >= below

@@ -89,6 +89,9 @@ class FitOptions:
             show_default="0",
         ),
     ] = None
+    contrastive_learning_rate: Annotated[
+        float | None, typer.Option(help="Of that stage; chosen from the encoder.", show_default=False)
+    ] = None
     hard_negatives: Annotated[
         int | None, typer.Option(help="Task embedding: so many for each pair, found by the encoder.", show_default="0")
     ] = None
