@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from training.dataset import Example
+from training.dataset import Dataset, Example
 from training.look_alikes import LookAlikes, sketched
 from training.numbers import SAME, Scale, as_text
 
@@ -49,6 +49,14 @@ def identity(example: Example) -> str:
 def folded(text: str) -> str:
     """The text compatibility-normalised, case-folded, with single spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def held_out(dataset: Dataset, threshold: float) -> LookAlikes:
+    """Validation and test rows, by which what is like them can be kept away from training."""
+    index = LookAlikes(threshold)
+    for example in (*dataset.validation, *dataset.test):
+        index.add(sketched(identity(example)))
+    return index
 
 
 def query_identity(example: Example) -> str:

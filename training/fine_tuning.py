@@ -11,6 +11,8 @@ from rich.console import Console
 from transformers import set_seed
 
 from training.attempts import discard_other_attempt
+from training.augmentation.augmenting import with_copies
+from training.contrastive import train_contrastively
 from training.data_parallel import ALONE, Ranks
 from training.data_settings import DataSettings
 from training.data_summary import summarise, write_report
@@ -53,9 +55,15 @@ def fine_tune(
     source = find_encoder(settings.model) if distiller is None else distiller.source()
     prepared = prepared_rows(settings.data, source, run, console)
     outside = prepared_outside(settings, prepared, run, console)
+    copied = None
+    if settings.augmentation is not None:
+        with ranks.first_before_others():  # they read what it wrote
+            prepared, copied = with_copies(
+                prepared, settings.augmentation, settings.data, settings.seed, source, run, console
+            )
     dataset, task = prepared.dataset, task_of(settings.task)
     if distiller is not None:
-        with ranks.first_before_others():  # they read what it wrote
+        with ranks.first_before_others():  # as above
             distiller.ask(prepared, console)
     tokenization = fitting_tokenizer(source, dataset, settings, run, console)
     set_seed(settings.seed)
@@ -77,6 +85,10 @@ def fine_tune(
         loop = partial(DistillingTrainer, lesson=distiller.lesson())
     known = None if outside is None else encoded_outside(outside, tokenization, max_length)
     encoded = Encoded(rows, validation, test, known)
+    before: dict[str, object] = {}
+    if settings.contrastive_epochs:
+        assert isinstance(model, SequenceClassifier)
+        before = train_contrastively(settings, dataset, rows, model, tokenization.pad_token_id, run, console, ranks)
     config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console, ranks=ranks, loop=loop)
     logits = {
         Split.VALIDATION: predict_logits(model, encoded.validation, tokenization.pad_token_id),
@@ -94,9 +106,16 @@ def fine_tune(
     save_checkpoint(partial(_save, model, detector), tokenization, run)
     taught = None if distiller is None else distiller.record(dataset, judgement)
     facts = Facts(
-        max_length, model.settings.pooling, prepared.pair, step_fingerprint, time.monotonic() - begun, taught, scope
+        max_length,
+        model.settings.pooling,
+        prepared.pair,
+        step_fingerprint,
+        time.monotonic() - begun,
+        taught,
+        scope,
+        copied,
     )
-    return complete(run, settings, dataset, judgement, effort, config, facts, ranks)
+    return complete(run, settings, dataset, judgement, effort, {**before, **config}, facts, ranks)
 
 
 def prepared_rows(settings: DataSettings, source: EncoderSource, run: RunDirectory, console: Console) -> Prepared:

@@ -15,12 +15,13 @@ from training.settings import FineTuneSettings
 
 
 def step_fingerprint(settings: FineTuneSettings) -> str:
-    """SHA-256 over the data files, the settings, a local encoder's files, what teaches, and the code of `training` but for that
+    """SHA-256 over the data files, the settings, the files of local models, what teaches, and the code of `training` but for that
     of the evaluation report, which changes no model."""
     return combined(
         rows_fingerprint(settings.data),
         scope_fingerprint(settings.out_of_scope),
         encoder_fingerprint(settings.model),
+        *([] if settings.augmentation is None else map(encoder_fingerprint, settings.augmentation.models)),
         *([] if settings.distillation is None else [lesson_fingerprint(settings.distillation)]),
         settings_as_text(settings),
         code_fingerprint((".py", ".html", ".css"), without=("report",)),
@@ -55,6 +56,7 @@ def settings_as_text(settings: FineTuneSettings) -> str:
     return settings.model_dump_json(
         exclude={
             "data": {"path", "validation_path", "test_path"},
+            "augmentation": {"synonym_model", "translation_models"},
             "distillation": {"teachers", "unlabelled"},
             "model": True,
             "out_of_scope": {"path"},

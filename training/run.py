@@ -4,6 +4,7 @@ runs/<name>/
   data/{train,validation,test}.jsonl    the rows as trained on, one a line: {"text", "text_pair"?, "label", "labels"?,
                                         "value"?, "entities"?, ...}
   data/out_of_scope_{...}.jsonl         the same of texts that are none of the classes, where there are any
+  data/augmented.jsonl                  after augmentation: the copies of training rows that were trained on, too
   data/unlabelled.jsonl                 after distillation: texts that only teachers answered
   data/report.{json,html}               the data report of `inspect`
   checkpoint/                           encoder and head (safetensors), config, tokenizer.json
@@ -27,7 +28,7 @@ from training.dataset import Entity, Example, Split, TaskName
 from training.numbers import Scale
 from training.scope.record import ScopeRecord
 
-Part = Split | Literal["unlabelled"]
+Part = Split | Literal["augmented", "unlabelled"]
 
 HEADLINES: dict[str, dict[str, str]] = {
     "single_label_classification": {
@@ -117,6 +118,20 @@ class Effort(BaseModel):
     """Validation included; of the epochs since the run was last resumed."""
 
 
+class AugmentationRecord(BaseModel):
+    """Varied copies that stood among the training rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    copies: int
+    kinds: dict[str, int]
+    """Kind -> copies."""
+    labels: dict[str, int]
+    """Label -> copies that have it."""
+    left_out: dict[str, int]
+    """Why a copy that was wanted is not among them -> how many."""
+
+
 class TeacherRecord(BaseModel):
     """A run that a student was distilled from."""
 
@@ -187,6 +202,8 @@ class RunRecord(BaseModel):
     """None in records of before it was kept."""
     distillation: DistillationRecord | None = None
     """None without teachers."""
+    augmentation: AugmentationRecord | None = None
+    """None without copies."""
     versions: dict[str, str]
     seconds: float
     create_time: str
@@ -208,6 +225,12 @@ class RunDirectory:
         """The same run with another folder for its files, but for the trainer's own."""
         other = RunDirectory(folder)
         other.trainer = self.trainer
+        return other
+
+    def stage(self, name: str) -> RunDirectory:
+        """The same run with a folder of its own for the trainer's files of one stage."""
+        other = RunDirectory(self.root)
+        other.trainer = self.trainer / name
         return other
 
     def record(self) -> RunRecord | None:
@@ -252,9 +275,10 @@ class RunDirectory:
         return self.data / f"{'out_of_scope_' if outside else ''}{split}.jsonl"
 
     def examples(self, split: Part, outside: bool = False) -> Iterator[Example]:
-        """The rows of one split, in order; with `outside` the texts out of scope. Of those without labels there may be none."""
+        """The rows of one split, in order; with `outside` the texts out of scope. Of copies and of rows without labels there may
+        be none."""
         path = self._rows(split, outside)
-        if split == "unlabelled" and not path.is_file():
+        if not isinstance(split, Split) and not path.is_file():
             return
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
@@ -263,7 +287,7 @@ class RunDirectory:
                     row["text"],
                     row["label"],
                     row.get("text_pair"),
-                    Split.TRAIN if split == "unlabelled" else split,
+                    split if isinstance(split, Split) else Split.TRAIN,
                     str(self.data),
                     number,
                     row.get("extra", {}),

@@ -13,7 +13,7 @@ from training.data_parallel import ALONE, Ranks
 from training.dataset import Dataset
 from training.heads import Pooling
 from training.model_making import Tokenization
-from training.run import DistillationRecord, Effort, RunDirectory, RunRecord
+from training.run import AugmentationRecord, DistillationRecord, Effort, RunDirectory, RunRecord
 from training.scope.record import ScopeRecord
 from training.settings import FineTuneSettings
 from training.tasks import Judgement
@@ -32,6 +32,7 @@ class Facts:
     seconds: float
     distillation: DistillationRecord | None = None
     out_of_scope: ScopeRecord | None = None
+    augmentation: AugmentationRecord | None = None
 
 
 def complete(
@@ -64,6 +65,7 @@ def complete(
         config={**settings.model_dump(), **config},
         effort=effort,
         distillation=facts.distillation,
+        augmentation=facts.augmentation,
         versions={name: version(name) for name in LIBRARIES},
         seconds=facts.seconds,
         create_time=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -89,6 +91,6 @@ def _discard_training_state(run: RunDirectory) -> None:
     """Optimizer states are large and a complete run needs them no more; TensorBoard's events stay."""
     for path in run.trainer.glob("checkpoint-*"):
         shutil.rmtree(path)
-    for path in (run.trainer / "best.safetensors", *run.trainer.glob("teacher-*.safetensors")):
+    for path in (*run.trainer.glob("*.safetensors"), run.trainer / "copies.json"):
         path.unlink(missing_ok=True)
     shutil.rmtree(run.root / "tokenizer", ignore_errors=True)

@@ -74,8 +74,12 @@ def encoder_epochs_and_rate(settings: FineTuneSettings, width: int, rows: int) -
     """The same for sentence encoders, which know much of it already and forget it at the rates of a new head."""
     steps = -(-rows // (settings.batch_size * settings.gradient_accumulation))
     epochs = settings.epochs or max(FEWEST, min(MOST, -(-MIN_STEPS // max(1, steps))))
-    rate = ENCODER_RATE if width > WIDE else SMALL_ENCODER_RATE
-    return epochs, settings.learning_rate or RATES[settings.method] * rate
+    return epochs, settings.learning_rate or RATES[settings.method] * encoder_rate(width)
+
+
+def encoder_rate(width: int) -> float:
+    """Peak learning rate of all weights of an encoder of that width when its vectors are what is learned."""
+    return ENCODER_RATE if width > WIDE else SMALL_ENCODER_RATE
 
 
 def drawn_rows(settings: FineTuneSettings, dataset: Dataset, unlabelled: int = 0) -> EpochRows:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from training.augmentation.settings import AugmentationSettings
 from training.data_settings import DataSettings
 from training.dataset import TaskName
 from training.distillation.settings import DistillationSettings
@@ -34,6 +35,7 @@ LABEL_KINDS: dict[TaskName, str] = {
     "token_classification": "entities",
 }
 """What `training.data_settings.DataSettings.label_kind` must be; class for all others."""
+CLASSIFICATION: tuple[TaskName, ...] = ("single_label_classification", "multi_label_classification")
 LABEL_LOSSES: tuple[Loss, ...] = ("cross_entropy", "focal")
 Method = Literal["full", "frozen", "bitfit", "lora", "adalora", "prefix", "adapters"]
 """Which weights of the encoder are trained. full: all. frozen: none, only the head. bitfit: the biases (Ben Zaken et al. 2022).
@@ -45,7 +47,7 @@ RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 SEPARATOR = "|"
 """Between the labels of a text, unless another separator is given."""
 
-GROUPS = ("data", "distillation", "out_of_scope", "report")
+GROUPS = ("data", "augmentation", "distillation", "out_of_scope", "report")
 """Settings that are groups of their own."""
 
 
@@ -115,6 +117,11 @@ class FineTuneSettings(BaseModel):
     cached_batch: int | None = Field(default=None, ge=1)
     """Texts that a sentence encoder computes at once, so that memory holds a large batch of negatives (Gao et al. 2021,
     GradCache); slower. None: the whole batch."""
+    contrastive_epochs: int = Field(default=0, ge=0, le=1000)
+    """Passes over the training rows before the head is trained, in which the whole encoder learns to put texts of one label near
+    one another (Tunstall et al. 2022, SetFit); for few rows a class. With method frozen the head alone is trained after it."""
+    contrastive_learning_rate: float | None = Field(default=None, gt=0, lt=1)
+    """Peak rate of that stage; None: that of sentence encoders, 5e-5 up to width 384, above it 2e-5."""
     early_stopping_patience: int = Field(default=3, ge=1)
     """Epochs without a better validation score before training stops."""
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
@@ -124,6 +131,8 @@ class FineTuneSettings(BaseModel):
     checkpoint_every_s: float = Field(default=60.0, gt=0)
     """A killed run loses at most about this many seconds of work."""
     seed: int = Field(default=13, ge=0)
+    augmentation: AugmentationSettings | None = None
+    """Varied copies among the training rows; None: the rows are trained on as they are."""
     distillation: DistillationSettings | None = None
     """Finished runs that teach this one; None: it learns from labels alone."""
     report: ReportSettings = ReportSettings()
@@ -153,6 +162,7 @@ class FineTuneSettings(BaseModel):
                 "gradient_checkpointing takes a prefix away from the layers: use another method, or train without it"
             )
         self._consistent_encoder()
+        self._consistent_few_rows()
         return self
 
     def _consistent_scope(self, scope: ScopeSettings) -> None:
@@ -160,6 +170,28 @@ class FineTuneSettings(BaseModel):
             raise ValueError("out_of_scope is for one label a text: where there can be several, none may apply anyway")
         if scope.exposure and self.distillation is not None:
             raise ValueError("distillation has its own loss: leave out_of_scope.exposure to its teachers")
+
+    def _consistent_few_rows(self) -> None:
+        """What helps with few rows."""
+        if self.augmentation is not None and self.task not in CLASSIFICATION:
+            raise ValueError(f"augmentation is for labels of whole texts, which {self.task} does not have")
+        if not self.contrastive_epochs:
+            return
+        if self.task != "single_label_classification":
+            raise ValueError(f"contrastive_epochs: {self.task} does not say which texts have the same label")
+        if self.method not in {"full", "frozen"}:
+            raise ValueError(
+                f"contrastive_epochs trains the whole encoder, which method {self.method} leaves as it is; use full, or "
+                "frozen to train the head alone afterwards"
+            )
+        if self.distillation is not None:
+            raise ValueError(
+                "contrastive_epochs: a student learns from its teachers' answers; leave out one of the two"
+            )
+        if self.batch_size < 4:
+            raise ValueError(
+                "contrastive_epochs compares two rows each of several labels: give a batch_size of 4 or more"
+            )
 
     def _consistent_encoder(self) -> None:
         if (self.data.relation is None) is (self.task == "embedding"):
@@ -198,7 +230,7 @@ def load_settings(
     values: dict[str, Any] = _read(file) if file is not None else {}
     flags_of = {**groups, "data": data_flags}
     found = {name: {**(values.pop(name, None) or {}), **_given(flags_of.get(name, {}))} for name in {*GROUPS, *groups}}
-    data, distillation = found["data"], found["distillation"]
+    data, distillation, augmentation = (found[name] for name in ("data", "distillation", "augmentation"))
     task = {**values, **_given(flags)}.get("task")
     if task == "multi_label_classification":
         data.setdefault("label_separator", SEPARATOR)
@@ -207,6 +239,10 @@ def load_settings(
     if distillation and not distillation.get("teachers"):
         raise InvalidSettings(
             f"{', '.join(distillation)}: no teacher; give the folder of a finished run with --teacher RUN"
+        )
+    if augmentation and not augmentation.get("kinds"):
+        raise InvalidSettings(
+            f"{', '.join(augmentation)}: of what kind? give --augment typo,swap,delete,synonym, or one of them"
         )
     if task == "embedding":
         data.setdefault("relation", "auto")

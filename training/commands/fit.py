@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from training.commands.augmentation_options import AugmentationOptions
 from training.commands.data_options import DATA, LabelColumns, Threads
 from training.commands.distillation_options import DistillationOptions
 from training.commands.option_groups import given, with_option_groups
@@ -81,6 +82,16 @@ class FitOptions:
     sampling: Annotated[
         str | None, typer.Option(help="none, over, square_root or under: for unequal classes.", show_default="none")
     ] = None
+    contrastive_epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="For few rows a class: so many epochs first bring texts of one label near one another.",
+            show_default="0",
+        ),
+    ] = None
+    contrastive_learning_rate: Annotated[
+        float | None, typer.Option(help="Of that stage; chosen from the encoder.", show_default=False)
+    ] = None
     hard_negatives: Annotated[
         int | None, typer.Option(help="Task embedding: so many for each pair, found by the encoder.", show_default="0")
     ] = None
@@ -109,6 +120,7 @@ def fit(
     threads: Threads = None,
     *,
     options: FitOptions,
+    augmentation: AugmentationOptions,
     distillation: DistillationOptions,
     scope: ScopeOptions,
     columns: LabelColumns,
@@ -121,7 +133,12 @@ def fit(
 
     with failures_shown():
         rows = columns.settings(data, seed=options.seed)
-        groups = {"distillation": given(distillation), "out_of_scope": given(scope), "report": given(reporting)}
+        groups = {
+            "augmentation": given(augmentation),
+            "distillation": given(distillation),
+            "out_of_scope": given(scope),
+            "report": given(reporting),
+        }
         settings = load_settings(config, given(options), rows, groups)
         run = RunDirectory(out / settings.name)
         fingerprint = step_fingerprint(settings)

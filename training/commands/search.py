@@ -64,6 +64,11 @@ def search(
             raise InvalidSettings(f"a search compares accuracies, which {settings.task} has none of; use fit")
         if settings.distillation is not None:
             raise InvalidSettings("distillation: a search trains on labels alone; use fit, with what the search found")
+        if settings.augmentation is not None or settings.contrastive_epochs:
+            raise InvalidSettings(
+                "augmentation and contrastive_epochs: a search trains on the rows as they are, in one stage; use fit, with what "
+                "the search found"
+            )
         require("optuna", "the search", "search")
         from training.search.worker import SearchPlan
         from training.search.worker import search as run_search

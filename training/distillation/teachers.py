@@ -144,7 +144,7 @@ def _seen(teacher: Teacher, dataset: Dataset) -> int:
             f"teacher {teacher.record.name} learned from other data, and its folder does not say from which (data/train.jsonl is "
             "gone): the texts that the student would be judged by may be among them"
         )
-    learned_from: tuple[Part, ...] = (Split.TRAIN, "unlabelled")
+    learned_from: tuple[Part, ...] = (Split.TRAIN, "augmented", "unlabelled")
     learned = {identity(row) for part in learned_from for row in teacher.run.examples(part)}
     return sum(identity(row) in learned for row in (*dataset.validation, *dataset.test))
 

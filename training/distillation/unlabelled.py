@@ -9,9 +9,9 @@ from pathlib import Path
 
 from training.cleaning import clean
 from training.data_settings import DataSettings
-from training.dataset import Dataset, Example, Split
-from training.duplicates import Progress, identity
-from training.look_alikes import LookAlikes, sketched
+from training.dataset import Example, Split
+from training.duplicates import Progress, held_out, identity
+from training.look_alikes import sketched
 from training.preparation import Prepared
 from training.reading.texts import read_texts
 
@@ -40,7 +40,7 @@ def read_unlabelled(paths: Sequence[str], settings: DataSettings, prepared: Prep
     ]
     cleaned, report = clean(examples)
     left_out = Counter({"empty": len(report.empty), "repeated": 0, "like validation or test rows": 0})
-    held_out = _held_out(prepared.dataset, settings.group_threshold)
+    judged = held_out(prepared.dataset, settings.group_threshold)
     known = {identity(example) for example in prepared.dataset.train}
     kept: list[Example] = []
     for done, example in enumerate(cleaned):
@@ -51,16 +51,9 @@ def read_unlabelled(paths: Sequence[str], settings: DataSettings, prepared: Prep
             left_out["repeated"] += 1
             continue
         known.add(key)
-        if held_out.find(sketched(key)):
+        if judged.find(sketched(key)):
             left_out["like validation or test rows"] += 1
             continue
         kept.append(example)
     progress("comparing unlabelled texts", len(cleaned), len(cleaned))
     return Unlabelled(kept, dict(left_out))
-
-
-def _held_out(dataset: Dataset, threshold: float) -> LookAlikes:
-    index = LookAlikes(threshold)
-    for example in (*dataset.validation, *dataset.test):
-        index.add(sketched(identity(example)))
-    return index

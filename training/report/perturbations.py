@@ -10,17 +10,14 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from zlib import crc32
 
 import numpy as np
 
 from training.dataset import Example
+from training.han import is_han
+from training.typos import Random, typos
 
-Random = np.random.Generator
-
-LETTERS_A_TYPO = 15
-KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 EMOJI = ("🙂", "😀", "👍", "🙏", "😢", "🤔")
 FULL_WIDTH = {**{code: code + 0xFEE0 for code in range(0x21, 0x7F)}, 0x20: 0x3000}
 HALF_WIDTH = {full: half for half, full in FULL_WIDTH.items()}
@@ -62,64 +59,6 @@ class Perturbation:
             return replace(example, text=self.change(example.text, random))
         text = example.text if self.second_alone else self.change(example.text, random)
         return replace(example, text=text, text_pair=self.change(pair, random))
-
-
-def is_han(character: str) -> bool:
-    """Whether it is a Chinese character: of the CJK ideographs, extension A and the compatibility block included."""
-    return "\u4e00" <= character <= "\u9fff" or "\u3400" <= character <= "\u4dbf" or "\uf900" <= character <= "\ufaff"
-
-
-def typos(text: str, random: Random) -> str:
-    """One mistake in about 15 letters, at least one: a neighbouring key, two letters swapped, or one left out.
-
-    A Chinese character is swapped with its neighbour or left out, never replaced. Digits and the rest stay.
-    """
-    places = [i for i, character in enumerate(text) if is_han(character) or character.lower() in NEIGHBOURS]
-    if len(places) < 2:
-        return text
-    chosen = random.choice(places, max(1, round(len(places) / LETTERS_A_TYPO)), replace=False)
-    characters = list(text)
-    # from behind, so that places before a deletion stay what they were
-    for place in sorted(chosen.tolist(), reverse=True):
-        _mistype(characters, place, random)
-    return "".join(characters)
-
-
-def _mistype(characters: list[str], place: int, random: Random) -> None:
-    character = characters[place]
-    after = characters[place + 1] if place + 1 < len(characters) else ""
-    kinds = ["leave out"]
-    if after.isalpha() and after != character and is_han(after) == is_han(character):
-        kinds.append("swap")
-    if character.lower() in NEIGHBOURS:
-        kinds.append("neighbour")
-    kind = kinds[int(random.integers(len(kinds)))]
-    if kind == "leave out":
-        del characters[place]
-    elif kind == "swap":
-        characters[place : place + 2] = [after, character]
-    else:
-        near = NEIGHBOURS[character.lower()]
-        struck = near[int(random.integers(len(near)))]
-        characters[place] = struck.upper() if character.isupper() else struck
-
-
-def _neighbours() -> dict[str, str]:
-    near: dict[str, str] = dict.fromkeys("".join(KEYS), "")
-    for row in KEYS:
-        for left, right in pairwise(row):
-            near[left] += right
-            near[right] += left
-    for upper, lower in pairwise(KEYS):
-        for position, key in enumerate(lower):
-            for above in upper[position : position + 2]:
-                near[key] += above
-                near[above] += key
-    return near
-
-
-NEIGHBOURS = _neighbours()
-"""Letter -> those beside, above and below it on a QWERTY keyboard."""
 
 
 def without_punctuation(text: str, _: Random) -> str:
@@ -181,7 +120,10 @@ def halved(text: str, _: Random) -> str:
 
 PERTURBATIONS = (
     Perturbation(
-        "typos", "a wrong key, a swap or a lost letter in about 15 letters; in Chinese a swap or a loss", True, typos
+        "typos",
+        "a wrong key, a swap, a lost or a doubled letter in about 15 letters; in Chinese a swap or a loss",
+        True,
+        typos,
     ),
     Perturbation("lower case", "all letters", True, lambda text, _: text.lower()),
     Perturbation("upper case", "all letters", True, lambda text, _: text.upper()),

@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 
 from training.dataset import Example
+from training.han import is_han
 from training.report.answers import Answers
 from training.report.contents import Score, Slice, SliceGroup
-from training.report.perturbations import is_han
 
 FEW_ROWS = 30
 MOST_VALUES = 12

@@ -31,6 +31,7 @@ PLANTED = [
     ("embedding-layers", "training/embedding/retrieval.py", "import training.embedding.rows"),
     ("audit-layers", "training/audit/findings.py", "import training.audit.sheet"),
     ("tagging-layers", "training/tagging/schemes.py", "import training.tagging.decoding"),
+    ("augmentation-layers", "training/augmentation/words.py", "import training.augmentation.copies"),
     ("distillation-layers", "training/distillation/layers.py", "import training.distillation.teachers"),
     ("scope-layers", "training/scope/detector.py", "import training.scope.model"),
     ("optuna-in-one-place", "training/fine_tuning.py", "import optuna"),

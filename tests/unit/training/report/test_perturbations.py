@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from training.dataset import Example
-from training.report.perturbations import NEIGHBOURS, PERTURBATIONS, Perturbation, is_han
+from training.han import is_han
+from training.report.perturbations import PERTURBATIONS, Perturbation
+from training.typos import NEIGHBOURS
 
 BY_NAME = {each.name: each for each in PERTURBATIONS}
 ENGLISH = "My card was stolen - can I get a new one, please?"
@@ -39,7 +41,7 @@ def test_only_typos_and_cuts_take_chinese_characters_away(kind: Perturbation) ->
         assert after == before
 
 
-def test_a_typo_is_a_neighbouring_key_a_swap_or_a_loss() -> None:
+def test_a_typo_is_a_neighbouring_key_a_swap_a_loss_or_a_letter_twice() -> None:
     seen = set()
     for seed in range(60):
         after = changed("typos", "banking", seed)
@@ -47,13 +49,16 @@ def test_a_typo_is_a_neighbouring_key_a_swap_or_a_loss() -> None:
         if len(after) == 6:
             seen.add("loss")
             assert any("banking"[:i] + "banking"[i + 1 :] == after for i in range(7))
+        elif len(after) == 8:
+            seen.add("twice")
+            assert any("banking"[: i + 1] + "banking"[i:] == after for i in range(7))
         elif sorted(after) == sorted("banking"):
             seen.add("swap")
         else:
             seen.add("neighbour")
             (place,) = [i for i in range(7) if after[i] != "banking"[i]]
             assert after[place] in NEIGHBOURS["banking"[place]]
-    assert seen == {"loss", "swap", "neighbour"}
+    assert seen == {"loss", "twice", "swap", "neighbour"}
 
 
 def test_long_texts_get_more_typos_and_other_seeds_others() -> None:

@@ -1,0 +1,1 @@
+"""Varied copies of training rows, for small and unequal data."""

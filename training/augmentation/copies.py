@@ -1,0 +1,183 @@
+"""Copies of training rows: which kind each is, what is not good enough to be one, and where they are kept.
+
+A copy is a function of the row, the seed and its number, whatever other rows there are (back-translation apart, whose draws are
+those of a batch of texts).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from training.atomic_files import replace_file
+from training.augmentation.kinds import Change
+from training.augmentation.quotas import copies_of_rows
+from training.augmentation.settings import AugmentationSettings, Kind
+from training.dataset import Dataset, Example
+from training.duplicates import Progress, held_out, identity
+from training.look_alikes import sketched
+from training.run import AugmentationRecord
+from training.typos import Random
+
+LEFT_OUT = ("unchanged", "repeated", "like validation or test rows")
+
+
+class Copy(BaseModel):
+    """A training row, by its place among them, in other words."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    row: int
+    kind: Kind
+    text: str
+    text_pair: str | None
+
+    def of(self, example: Example) -> Example:
+        """The row with the copy's texts; the kind stands among its extra columns."""
+        return replace(
+            example, text=self.text, text_pair=self.text_pair, extra={**example.extra, "augmentation": self.kind}
+        )
+
+
+class Copies(BaseModel):
+    """All copies of a data set's training rows, and what is told of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_fingerprint: str
+    copies: list[Copy]
+    left_out: dict[str, int]
+
+    def rows(self, train: Sequence[Example]) -> list[Example]:
+        """The copies as rows."""
+        return [copy.of(train[copy.row]) for copy in self.copies]
+
+    def record(self, train: Sequence[Example]) -> AugmentationRecord:
+        """How many there are, and of what."""
+        return AugmentationRecord(
+            copies=len(self.copies),
+            kinds=dict(sorted(Counter(copy.kind for copy in self.copies).items())),
+            labels=dict(sorted(Counter(label for copy in self.copies for label in train[copy.row].given).items())),
+            left_out=self.left_out,
+        )
+
+
+def kept_copies(path: Path, dataset: Dataset) -> Copies | None:
+    """Those that an attempt which was cut off has left; None where there are none of this data."""
+    try:
+        found = Copies.model_validate_json(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValidationError, UnicodeDecodeError):
+        return None
+    return found if found.data_fingerprint == dataset.fingerprint else None
+
+
+def keep_copies(path: Path, copies: Copies) -> None:
+    """As a whole or not at all."""
+    replace_file(path, lambda aside: aside.write_text(copies.model_dump_json(), encoding="utf-8"))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The copy number `number` of a row, and the kinds that are tried for it, one after the other."""
+
+    row: int
+    kinds: tuple[Kind, ...]
+    random: Random
+
+
+def make_copies(
+    dataset: Dataset,
+    settings: AugmentationSettings,
+    changes: Mapping[Kind, Change],
+    alike: float,
+    seed: int,
+    progress: Progress,
+) -> Copies:
+    """Copies of the training rows. `alike`: similarity from which a copy counts as a look-alike of a held-out row.
+
+    Left out is what no kind can change, what stands among rows and copies already, and look-alikes of validation and test rows.
+    """
+    refusals = _Refusals(dataset, alike)
+    open_ones = _wanted(dataset.train, settings, seed)
+    total = len(open_ones)
+    found: list[Copy] = []
+    reasons: dict[int, str] = {}
+    for turn in range(len(settings.kinds)):
+        remaining: list[Wanted] = []
+        for kind, wanted in _by_kind(open_ones, turn).items():
+            progress("varying training rows", len(found), total)
+            for one, copy in zip(wanted, _changed(dataset.train, wanted, kind, changes[kind], settings), strict=True):
+                reason = refusals.reason(dataset.train[one.row], copy.of(dataset.train[one.row]))
+                if reason is None:
+                    found.append(copy)
+                else:
+                    reasons[id(one)] = reason
+                    remaining.append(one)
+        open_ones = remaining
+    progress("varying training rows", total, total)
+    counts = Counter(reasons[id(one)] for one in open_ones)
+    left_out = {reason: counts[reason] for reason in LEFT_OUT}
+    ordered = sorted(found, key=lambda copy: copy.row)
+    return Copies(data_fingerprint=dataset.fingerprint, copies=ordered, left_out=left_out)
+
+
+class _Refusals:
+    """Knows all texts that a copy must not be, or be like."""
+
+    def __init__(self, dataset: Dataset, alike: float) -> None:
+        self._held_out = held_out(dataset, alike)
+        self._known = {identity(example) for example in dataset.train}
+
+    def reason(self, original: Example, copy: Example) -> str | None:
+        """Why the copy is refused; None when it is not, and from then on it is known."""
+        key = identity(copy)
+        if key == identity(original):
+            return "unchanged"
+        if key in self._known:
+            return "repeated"
+        if self._held_out.find(sketched(key)):
+            return "like validation or test rows"
+        self._known.add(key)
+        return None
+
+
+def _wanted(train: Sequence[Example], settings: AugmentationSettings, seed: int) -> list[Wanted]:
+    wanted = []
+    kinds = settings.kinds
+    for row, copies in enumerate(copies_of_rows([example.label for example in train], settings)):
+        mark = [seed, crc32(identity(train[row]).encode())]
+        first = int(np.random.default_rng(mark).integers(len(kinds)))
+        for number in range(copies):
+            start = (first + number) % len(kinds)
+            random = np.random.default_rng([*mark, number])
+            wanted.append(Wanted(row, (*kinds[start:], *kinds[:start]), random))
+    return wanted
+
+
+def _by_kind(wanted: Sequence[Wanted], turn: int) -> dict[Kind, list[Wanted]]:
+    groups: dict[Kind, list[Wanted]] = defaultdict(list)
+    for one in wanted:
+        groups[one.kinds[turn]].append(one)
+    return groups
+
+
+def _changed(
+    train: Sequence[Example], wanted: Sequence[Wanted], kind: Kind, change: Change, settings: AugmentationSettings
+) -> list[Copy]:
+    randoms = [one.random for one in wanted]
+    texts = change.changed([train[one.row].text for one in wanted], randoms, settings.probability)
+    having = [i for i, one in enumerate(wanted) if train[one.row].text_pair is not None]
+    pairs = change.changed(
+        [train[wanted[i].row].text_pair or "" for i in having], [randoms[i] for i in having], settings.probability
+    )
+    second = dict(zip(having, pairs, strict=True))
+    return [
+        Copy(row=one.row, kind=kind, text=text, text_pair=second.get(i))
+        for i, (one, text) in enumerate(zip(wanted, texts, strict=True))
+    ]
