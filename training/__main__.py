@@ -13,7 +13,7 @@ from training.commands.report import report
 from training.commands.search import search
 
 app = typer.Typer(
-    help="Fine-tune a text classifier on labelled text: look at the data first, then fit.",
+    help="Train models of text: look at the data first, then fit.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     rich_markup_mode="rich",
