@@ -18,7 +18,8 @@ PROCESSES = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 
 
 def fit(launcher: list[str], folder: Path, name: str, *more: str) -> subprocess.CompletedProcess[str]:
     options = ["--data", str(folder / "rows.csv"), "--model", str(folder / "encoder"), "--name", name]
-    training = ["-m", "training", "fit", *options, "--out", str(folder / "runs"), "--threads", "1", *more]
+    unmeasured = ["--robustness-rows", "0", "--explained-rows", "0"]
+    training = ["-m", "training", "fit", *options, *unmeasured, "--out", str(folder / "runs"), "--threads", "1", *more]
     return subprocess.run(
         [sys.executable, *launcher, *training], capture_output=True, text=True, timeout=280, check=False
     )
