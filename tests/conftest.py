@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+# no test reaches a model hub; the library reads this when it is imported, and otherwise tries for half a minute
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_OFFLINE"] = "1"
+
 
 @pytest.fixture(scope="session", autouse=True)
 def state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

@@ -129,7 +129,7 @@ async def test_calls_come_and_go_through_twenty_swaps_and_none_finds_nothing(wor
     async def caller() -> None:
         while not done:
             with world.models.use(STABLE) as model:
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)  # callers that never sleep would starve the thread that loads
                 assert f"unload {model.version}" != world.loader.events[-1]
                 seen.add(model.version)
 

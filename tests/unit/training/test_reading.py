@@ -132,9 +132,7 @@ def test_a_split_column_is_used_and_an_unknown_word_in_it_refused(tmp_path: Path
         read(write(tmp_path / "bad.csv", "text,label,split\na,x,maybe\n"))
 
 
-def test_what_is_neither_a_file_nor_on_a_reachable_hub_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+def test_what_is_neither_a_file_nor_on_a_reachable_hub_is_explained() -> None:
     with pytest.raises(UnreadableData, match="neither a file here nor a data set"):
         read(DataSettings(path="nobody/no-such-data-set"))
     with pytest.raises(UnreadableData, match="does not exist"):
