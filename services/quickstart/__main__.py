@@ -53,7 +53,7 @@ def main(
             console.print("\n[bold]Ctrl-C[/] drains and stops.")
             raise ServerDied(f"the server ended by itself, with code {server.wait()}:\n{server.last_lines()}")
     except (NoSamples, ServerDied, CallFailed) as error:
-        console.print(f"[red]error[/] {escape(str(error))}")
+        console.print(f"[red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         code = 2
     except KeyboardInterrupt:
         console.print("\ndraining ...")
