@@ -88,6 +88,7 @@ class Exporter:
             compared,
             compared.right(examples),
             terms_of(self._record.task),
+            headline(self._record.task)[1],
             logits,
             reference_shapes(self._model, shapes),
             self._scope_reference(known),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from training.run import headline
-
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -15,7 +13,6 @@ class Terms:
     drift: str = "flips"
     drifts: str = "of the labels flip with batch mates"
     meaning: str = '"Flips" are labels that change when\nthe same text is computed in other company.'
-    metric: str = "accuracy"
 
 
 TERMS = {
@@ -25,13 +22,11 @@ TERMS = {
         "of the numbers move with batch mates",
         '"Rank agreement" is Spearman\'s correlation;\n"drift" are numbers that move by more than 0.01 standard deviations when '
         "the same text is computed in\nother company.",
-        headline("regression")[1],
     ),
     "token_classification": Terms(
         drifts="of the texts have a word whose label flips with batch mates",
         meaning='"Same label" is of words; "flips" are texts\nof which a word\'s label changes when the same text is computed in '
         "other company.",
-        metric=headline("token_classification")[1],
     ),
     "pair_scoring": Terms(
         "same order",
@@ -39,7 +34,12 @@ TERMS = {
         "of the relevances move with batch mates",
         '"Same order": pairs of a query\'s candidates, of\nthose that the checkpoint tells apart; "drift" are '
         "relevances that move by more than 0.01 when the same pair\nis computed in other company.",
-        headline("pair_scoring")[1],
+    ),
+    "embedding": Terms(
+        "same neighbour",
+        drifts="of the neighbours flip with batch mates",
+        meaning='"Same neighbour": texts whose nearest\nneighbour among the others is the checkpoint\'s; "flips" are texts whose '
+        "nearest neighbour changes when the\nsame text is computed in other company.",
     ),
 }
 

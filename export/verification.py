@@ -19,8 +19,6 @@ from export.settings import Gate
 from export.terms import Terms
 from training.heads import Classifier
 
-CLASSIFICATION = Terms()
-
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -31,6 +29,8 @@ class Reference:
     right: Any
     """What the rows say, as the comparison reads it."""
     terms: Terms
+    metric: str
+    """What the comparison's score is called."""
     logits: NDArray[np.float32]
     shapes: dict[str, tuple[dict[str, NDArray[np.int64]], NDArray[np.float32]]]
     scope: ScopeReference | None = None
@@ -119,7 +119,7 @@ def verify(runner: Runner, reference: Reference, precision: str, gate: Gate, tic
         passed=True,
         reasons=[],
     )
-    reasons = judge(proof, precision, gate, reference.terms)
+    reasons = judge(proof, precision, gate, reference.terms, reference.metric)
     parity = proof.model_copy(update={"passed": not reasons, "reasons": reasons})
     return Proven(parity, alone, threshold)
 
@@ -129,8 +129,8 @@ def told(outputs: NDArray[np.float32], batch: dict[str, NDArray[np.int64]]) -> N
     return outputs[batch["attention_mask"] > 0] if outputs.ndim == 3 else outputs
 
 
-def judge(proof: ParityProof, precision: str, gate: Gate, terms: Terms = CLASSIFICATION) -> list[str]:
-    """Why the gate refuses; empty when it does not."""
+def judge(proof: ParityProof, precision: str, gate: Gate, terms: Terms, metric: str) -> list[str]:
+    """Why the gate refuses; empty when it does not. `metric`: what the accuracies of the proof are called."""
     reasons = []
     if not np.isfinite(proof.max_logit_difference):
         reasons.append("a logit is not finite")
@@ -142,7 +142,7 @@ def judge(proof: ParityProof, precision: str, gate: Gate, terms: Terms = CLASSIF
     if proof.agreement < least:
         reasons.append(f"agreement {100 * proof.agreement:.2f} % is below {100 * least:.2f} %")
     if proof.drop > gate.max_drop + 1e-9:
-        reasons.append(f"{terms.metric} drops by {proof.drop:.2f} points, more than {gate.max_drop:.2f}")
+        reasons.append(f"{metric} drops by {proof.drop:.2f} points, more than {gate.max_drop:.2f}")
     if proof.mean_difference is not None and not proof.mean_difference <= gate.max_mean_difference:
         reasons.append(f"mean difference {proof.mean_difference:.3f} is above {gate.max_mean_difference:.3f}")
     if proof.flips_with_batch_mates > gate.max_flips:

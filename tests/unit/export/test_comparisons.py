@@ -7,10 +7,7 @@ import pytest
 
 from export.number_comparison import NumberComparison
 from export.ranking_comparison import RankingComparison
-from export.settings import Gate
-from export.terms import terms_of
-from export.verification import judge
-from tests.unit.export.test_verification import GOOD
+from tests.unit.export.test_verification import GOOD, judged
 from training.dataset import Example
 from training.numbers import Scale
 
@@ -58,9 +55,10 @@ def test_relevance_is_what_moves() -> None:
         ({"mean_difference": 0.11}, "regression", "mean difference 0.110 is above 0.100"),
         ({"mean_difference": float("nan")}, "regression", "mean difference nan"),
         ({"accuracy": 0.9}, "regression", "R² drops by 3.00 points"),
+        ({"accuracy": 0.9}, "multi_label_classification", "micro F1 drops by 3.00 points"),
         ({"accuracy": 0.9}, "pair_scoring", "nDCG@10 drops by 3.00 points"),
         ({"flips_with_batch_mates": 0.01}, "pair_scoring", "1.00 % of the relevances move"),
     ],
 )
 def test_the_gate_refuses_in_the_words_of_the_task(change: dict[str, float], task: str, part: str) -> None:
-    assert part in ", ".join(judge(GOOD.model_copy(update=change), "int8", Gate(), terms_of(task)))
+    assert part in ", ".join(judged(GOOD.model_copy(update=change), "int8", task))

@@ -6,7 +6,9 @@ import pytest
 from export.golden import Golden, GoldenVariant, tolerance
 from export.manifest import ParityProof, ScopeProof
 from export.settings import Gate
+from export.terms import terms_of
 from export.verification import judge
+from training.run import headline
 
 GOOD = ParityProof(
     rows=100,
@@ -22,8 +24,13 @@ GOOD = ParityProof(
 )
 
 
+def judged(proof: ParityProof, precision: str, task: str = "single_label_classification") -> list[str]:
+    """By the gate as it is, in the words of a task."""
+    return judge(proof, precision, Gate(), terms_of(task), headline(task)[1])
+
+
 def test_an_exact_variant_passes() -> None:
-    assert judge(GOOD, "fp32", Gate()) == []
+    assert judged(GOOD, "fp32") == []
 
 
 @pytest.mark.parametrize(
@@ -40,7 +47,7 @@ def test_an_exact_variant_passes() -> None:
 def test_a_loss_beyond_the_budget_is_refused_with_its_figure(
     change: dict[str, float], precision: str, part: str
 ) -> None:
-    assert any(part in reason for reason in judge(GOOD.model_copy(update=change), precision, Gate()))
+    assert any(part in reason for reason in judged(GOOD.model_copy(update=change), precision))
 
 
 TOLD = ScopeProof(rows=150, agreement=1.0, flips_with_batch_mates=0.0, max_score_difference=1e-5)
@@ -58,13 +65,13 @@ TOLD = ScopeProof(rows=150, agreement=1.0, flips_with_batch_mates=0.0, max_score
 def test_a_variant_that_tells_other_texts_out_of_scope_is_refused(
     change: dict[str, float], precision: str, part: str
 ) -> None:
-    assert judge(GOOD.model_copy(update={"scope": TOLD}), precision, Gate()) == []
-    (reason,) = judge(GOOD.model_copy(update={"scope": TOLD.model_copy(update=change)}), precision, Gate())
+    assert judged(GOOD.model_copy(update={"scope": TOLD}), precision) == []
+    (reason,) = judged(GOOD.model_copy(update={"scope": TOLD.model_copy(update=change)}), precision)
     assert part in reason
 
 
 def test_a_drop_of_exactly_the_budget_passes() -> None:
-    assert judge(GOOD.model_copy(update={"accuracy": 0.92}), "int8", Gate()) == []
+    assert judged(GOOD.model_copy(update={"accuracy": 0.92}), "int8") == []
 
 
 def test_golden_answers_allow_rounding_and_nothing_else() -> None:
