@@ -13,12 +13,13 @@ from export.encoder_command import encoder
 from export.failures import MalformedBundle
 from export.terminal import RegistryUrl, console, failures_shown
 from export.terms import terms_of
-from training.run import HEADLINES, headline
+from training.run import HEADLINES, as_shown, headline
 from training.terminal import quiet_libraries
 
 if TYPE_CHECKING:
     from export.manifest import Manifest
     from export.registry import Registry
+    from export.settings import ExportSettings
     from training.run import RunDirectory, RunRecord
 
 app = typer.Typer(
@@ -57,7 +58,7 @@ def bundle(
 ) -> None:
     """Export, fuse, quantize, verify against the checkpoint, publish. Reuses the published version when nothing changed."""
     from export.registry import Registry
-    from export.reuse import published_version, step_fingerprint
+    from export.reuse import complete_run, published_version, step_fingerprint
     from export.settings import EncoderGate, ExportSettings, Gate
     from training.run import RunDirectory
 
@@ -73,38 +74,36 @@ def bundle(
     )
     target = Registry(registry)
     with failures_shown():
-        from export.reuse import complete_run
-
-        record = complete_run(RunDirectory(run))
+        directory = RunDirectory(run)
+        record = complete_run(directory)
         fingerprint = step_fingerprint(record, settings)
-        version = None if force else published_version(target, record.name, fingerprint)
-        if version is not None:
-            manifest = target.open(record.name, version).manifest
-            console.print(f"[green]reused[/] {record.name} version {version}: run, settings and code did not change")
+        reused = None if force else published_version(target, record.name, fingerprint)
+        if reused is not None:
+            manifest = target.open(record.name, reused).manifest
+            console.print(f"[green]reused[/] {record.name} version {reused}: run, settings and code did not change")
             _show_variants(manifest)
         else:
-            manifest = _export(RunDirectory(run), target, settings, fingerprint)
-            version = manifest.version
+            manifest = _export(directory, record, target, settings, fingerprint)
         if label is not None:
-            target.set_label(record.name, label, version)
-        labels = ", ".join(sorted(name for name, value in target.labels(record.name).items() if value == version))
+            target.set_label(record.name, label, manifest.version)
+        held = target.labels(record.name).items()
+        labels = ", ".join(sorted(name for name, version in held if version == manifest.version))
         console.print(
-            f"[bold]published[/] {record.name} version {version}{f' ({labels})' if labels else ''} in {registry}"
+            f"[bold]published[/] {record.name} version {manifest.version}{f' ({labels})' if labels else ''} in {registry}"
         )
+        # last: what is published and labelled serves, whatever becomes of a page about it
+        if reused is None:
+            _report(directory, record, manifest)
 
 
-def _export(run: object, target: Registry, settings: object, fingerprint: str) -> Manifest:
+def _export(
+    run: RunDirectory, record: RunRecord, target: Registry, settings: ExportSettings, fingerprint: str
+) -> Manifest:
     from export.bundling import export_run
-    from export.reuse import complete_run
-    from export.settings import ExportSettings
     from training.progress import listener
-    from training.run import RunDirectory
 
-    assert isinstance(run, RunDirectory) and isinstance(settings, ExportSettings)
-    record = complete_run(run)
     with listener(console) as progress:
         published, candidates = export_run(run, record, target, settings, fingerprint, progress)
-    _report(run, record, published.manifest)
     _show_variants(published.manifest)
     for candidate in candidates:
         parity = candidate.variant.parity
@@ -251,7 +250,7 @@ def _score(manifest: Manifest) -> str:
     if measured is None or manifest.task not in HEADLINES:
         return ""
     key, title = headline(manifest.task, measured)
-    return f"{100 * measured[key]:.1f} % {title}"
+    return f"{as_shown(key, measured[key])} {title}"
 
 
 def _show_variants(manifest: Manifest) -> None:
@@ -267,7 +266,7 @@ def _show_variants(manifest: Manifest) -> None:
         table.add_column(name, justify="right")
     checkpoint = manifest.metrics["checkpoint"][key]
     reference = manifest.variants[0].parity.reference_accuracy or 0.0
-    table.add_row("PyTorch checkpoint", "", "", "", f"{100 * reference:.1f} %", f"{100 * checkpoint:.1f} %", "")
+    table.add_row("PyTorch checkpoint", "", "", "", as_shown(key, reference), as_shown(key, checkpoint), "")
     for variant in manifest.variants:
         parity = variant.parity
         table.add_row(
@@ -275,8 +274,8 @@ def _show_variants(manifest: Manifest) -> None:
             f"{variant.file.size_bytes / 1e6:.1f} MB",
             f"{variant.texts_per_second:.0f}" if variant.texts_per_second else "",
             f"{100 * parity.agreement:.1f} %",
-            f"{100 * (parity.accuracy or 0.0):.1f} %",
-            f"{100 * manifest.metrics[variant.name][key]:.1f} %",
+            as_shown(key, parity.accuracy or 0.0),
+            as_shown(key, manifest.metrics[variant.name][key]),
             f"{100 * parity.flips_with_batch_mates:.2f} %",
         )
     console.print(table)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.table import Table
 
 from export.manifest import Manifest, Variant
-from training.run import headline, shown
+from export.terms import terms_of
+from training.run import as_shown, headline, shown
 
 
 def encoder_card(manifest: Manifest, pooling: str) -> str:
@@ -62,15 +63,19 @@ def _limit(manifest: Manifest) -> str:
 def variants_table(manifest: Manifest) -> Table:
     """For a terminal."""
     table = Table("variant", box=None, pad_edge=False)
-    tested = headline(manifest.task, manifest.metrics["checkpoint"]) if manifest.metrics else None
+    scores = manifest.metrics
+    tested = headline(manifest.task, scores["checkpoint"]) if scores else None
     titles = [] if tested is None else [f"test {tested[1]}"]
-    for name in ("size", "texts/s", "same neighbour", "mean cosine", "lowest cosine", *titles):
+    for name in ("size", "texts/s", terms_of(manifest.task).agreement, "mean cosine", "lowest cosine", *titles):
         table.add_column(name, justify="right")
+
+    def score(name: str) -> list[str]:
+        return [] if tested is None else [as_shown(tested[0], scores[name][tested[0]])]
+
     if tested is not None:
-        table.add_row("PyTorch checkpoint", *[""] * 5, f"{100 * manifest.metrics['checkpoint'][tested[0]]:.1f} %")
+        table.add_row("PyTorch checkpoint", *[""] * 5, *score("checkpoint"))
     for variant in manifest.variants:
-        score = [] if tested is None else [f"{100 * manifest.metrics[variant.name][tested[0]]:.1f} %"]
-        table.add_row(*_cells(variant), *score)
+        table.add_row(*_cells(variant), *score(variant.name))
     return table
 
 

@@ -17,7 +17,7 @@ def model_card(manifest: Manifest, run: RunDirectory, record: RunRecord) -> str:
 
 def variants_of(manifest: Manifest, published: bool = True) -> Variants:
     """Size, speed and proof of each variant."""
-    metric, title = headline(manifest.task)
+    metric, title = headline(manifest.task, manifest.metrics["checkpoint"])
     terms = terms_of(manifest.task)
     host = manifest.measured_on
     return Variants(

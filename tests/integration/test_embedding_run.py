@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from export.__main__ import app as export_app
 from export.bundling import export_run
 from export.encoder_model import open_encoder
 from export.golden_check import golden_faults
@@ -25,8 +27,10 @@ from training.embedding.fitting import fit_encoder
 from training.embedding.relations import singles
 from training.failures import InvalidSettings, UnreadableData, UnusableData
 from training.progress import Steps
+from training.report.making import report_of, stored_report
+from training.report.settings import ReportSettings
 from training.reuse import step_fingerprint
-from training.run import RunDirectory, RunRecord
+from training.run import RunDirectory, RunRecord, as_shown, headline
 from training.settings import FineTuneSettings, load_settings
 from training.tasks.embedding import BEFORE, WORDS
 
@@ -58,6 +62,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, RunReco
     folder = tmp_path_factory.mktemp("pairs")
     data = write_json_lines(folder / "pairs.jsonl", pair_rows(340))
     return trained(folder, made(folder, data))
+
+
+@pytest.fixture(scope="module")
+def scores_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, RunRecord]:
+    folder = tmp_path_factory.mktemp("scores")
+    return trained(folder, made(folder, write_json_lines(folder / "scores.jsonl", score_rows(300))))
+
+
+@pytest.fixture(scope="module")
+def labels_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, RunRecord]:
+    folder = tmp_path_factory.mktemp("labels")
+    return trained(folder, made(folder, write_rows(folder / "rows.csv", toy_rows(240)), epochs=4))
 
 
 def test_answers_are_found_that_were_not_found_before(run: tuple[RunDirectory, RunRecord]) -> None:
@@ -136,21 +152,48 @@ def test_a_variant_that_loses_the_pairs_is_refused(run: tuple[RunDirectory, RunR
     assert any("drops by 2.00 points" in reason for reason in judge(worse, "int8", EncoderGate()))
 
 
-def test_numbers_order_the_cosines(tmp_path: Path) -> None:
-    data = write_json_lines(tmp_path / "scores.jsonl", score_rows(300))
-    _, record = trained(tmp_path, made(tmp_path, data))
+def test_numbers_order_the_cosines(scores_run: tuple[RunDirectory, RunRecord]) -> None:
+    _, record = scores_run
     assert record.config["relation"] == "score"
     assert record.metrics["test"]["spearman"] > record.metrics[BEFORE]["spearman"] + 0.3
     assert set(record.metrics["test"]) == {"spearman", "pearson"}
 
 
-def test_texts_of_one_label_come_together(tmp_path: Path) -> None:
-    data = write_rows(tmp_path / "rows.csv", toy_rows(240))
-    _, record = trained(tmp_path, made(tmp_path, data, epochs=4))
+def test_texts_of_one_label_come_together(labels_run: tuple[RunDirectory, RunRecord]) -> None:
+    _, record = labels_run
     test = record.metrics["test"]
     assert record.config["relation"] == "label"
     assert test["mean_average_precision"] > record.metrics[BEFORE]["mean_average_precision"] + 0.2
     assert test["neighbour_accuracy"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("relation", "title"), [("run", "MRR@10"), ("scores_run", "Spearman"), ("labels_run", "mean average precision")]
+)
+def test_whatever_says_what_belongs_together_the_command_publishes_labels_and_reports(
+    relation: str, title: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    directory, record = request.getfixturevalue(relation)
+    report_of(directory, record, ReportSettings())
+    registry = Registry(str(tmp_path))
+    where = ["--run", str(directory.root), "--registry", str(tmp_path)]
+    done = CliRunner().invoke(export_app, ["bundle", *where, "--label", "stable", "--no-quantize"], terminal_width=200)
+    assert done.exit_code == 0, done.output
+    assert registry.labels("near") == {"stable": 1}
+    assert f"test {title}" in done.output
+    report = stored_report(directory, record)
+    assert report is not None
+    assert report.variants is not None
+    assert (report.variants.metric, report.variants.agreement) == (title, "same neighbour")
+    metric, _ = headline("embedding", record.metrics["test"])
+    (row,) = report.variants.rows
+    assert row.test == pytest.approx(record.metrics["test"][metric], abs=1e-3)
+    for page in ("report.html", "model_card.md"):
+        text = (directory.evaluation / page).read_text(encoding="utf-8")
+        assert f"test {title}" in text
+        assert as_shown(metric, row.test) in text
+    listed = CliRunner().invoke(export_app, ["list", "--registry", str(tmp_path)], terminal_width=200)
+    assert f"{as_shown(metric, record.metrics['test'][metric])} {title}" in listed.output
 
 
 @pytest.mark.parametrize("method", ["lora", "bitfit"])

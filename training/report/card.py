@@ -25,7 +25,7 @@ HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "micro_f1": "f1", "weig
 
 def render_card(record: RunRecord, report: EvaluationReport) -> str:
     """The card; with the report's variants, if there are any, it is that of a bundle."""
-    judged_by, title = headline(record.task)
+    judged_by, title = headline(record.task, record.metrics["test"])
     return render_markdown(
         "model_card.md",
         head=Markdown(_head(record, report)),

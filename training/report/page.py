@@ -26,7 +26,7 @@ def render(run: RunDirectory, record: RunRecord, report: EvaluationReport) -> st
         words=wording,
         shown=as_shown,
         summary=wording.summary(record, report),
-        judged_by=headline(record.task)[0],
+        judged_by=headline(record.task, record.metrics["test"])[0],
         pictures=_pictures(run.evaluation, INSTEAD_OF if report.classes else set()),
         shown_classes=CLASSES_SHOWN,
         pairs=_without_reverse(report.confusions),
