@@ -28,7 +28,7 @@ from export.scope_proof import ScopeReference
 from export.settings import ExportSettings
 from export.tag_comparison import TagComparison
 from export.terms import terms_of
-from export.variants import Candidate, Workshop, described
+from export.variants import Candidate, Workshop, described, refused
 from export.verification import Reference, awkward_shapes, reference_shapes, verify
 from training.calibration import softmax
 from training.conformal import LEVELS, conformal_thresholds
@@ -131,6 +131,9 @@ class Exporter:
         proven = verify(
             runner, reference, recipe.precision, self._settings.gate, lambda done: self._progress(task, done, 4)
         )
+        if not proven.parity.passed:
+            self._progress(task, 4, 4)
+            return refused(recipe, path, proven.parity)
         metrics = self._measured(runner, proven.threshold)
         self._progress(task, 3, 4)
         golden = [runner.run(feed([row], runner.names, self._pad)) for row in reference.rows[:GOLDEN_ROWS]]

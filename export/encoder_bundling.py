@@ -17,7 +17,7 @@ from export.measurement import Runner
 from export.quantization import Recipe
 from export.rows import Row
 from export.settings import ExportSettings
-from export.variants import Candidate, Workshop, described
+from export.variants import Candidate, Workshop, described, refused
 from export.verification import awkward_shapes
 from training.progress import Steps
 
@@ -72,7 +72,7 @@ class EncoderExporter:
         rows = material.rows
         shapes = awkward_shapes(rows, encoder.max_length, encoder.pad, encoder.module.config.vocab_size)
         expected = {name: (batch, encoder.run(batch)) for name, batch in shapes.items()}
-        self._reference = EncoderReference(rows, encoder.vectors(rows), expected, material.quality)
+        self._reference = EncoderReference.of(rows, encoder.vectors(rows), expected, material.quality)
 
     def candidates(self) -> list[Candidate]:
         """float32, the first quantized recipe that passes with all that failed before it, and what is asked for for GPUs."""
@@ -93,6 +93,9 @@ class EncoderExporter:
         proof = verify_encoder(
             runner, self._reference, recipe.precision, gate, lambda done: self._progress(task, done, 4)
         )
+        if not proof.passed:
+            self._progress(task, 4, 4)
+            return refused(recipe, path, proof)
         scores = self._tested(runner)
         self._progress(task, 3, 4)
         rows = self._reference.rows

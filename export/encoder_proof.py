@@ -27,7 +27,18 @@ class EncoderReference:
     rows: list[Row]
     vectors: Vectors
     shapes: Shapes
-    quality: Callable[[Vectors], float] | None = None
+    quality: Callable[[Vectors], float] | None
+    neighbours: NDArray[np.int64]
+    """As `nearest` finds them by the vectors."""
+    score: float | None
+    """The quality of the vectors."""
+
+    @classmethod
+    def of(
+        cls, rows: list[Row], vectors: Vectors, shapes: Shapes, quality: Callable[[Vectors], float] | None
+    ) -> EncoderReference:
+        """With what every variant is compared with, found once."""
+        return cls(rows, vectors, shapes, quality, nearest(vectors), None if quality is None else quality(vectors))
 
 
 def verify_encoder(
@@ -43,13 +54,13 @@ def verify_encoder(
     shapes = [float(np.abs(runner.run(batch) - expected).max()) for batch, expected in reference.shapes.values()]
     cosines = (units(alone) * units(reference.vectors)).sum(axis=1)
     neighbours = nearest(alone)
-    quality = reference.quality
+    quality = reference.quality if np.isfinite(alone).all() else None
     proof = ParityProof(
         rows=count,
         max_logit_difference=max(float(difference.max()), *shapes),
         mean_logit_difference=float(difference.mean()),
-        agreement=float((neighbours == nearest(reference.vectors)).mean()),
-        reference_accuracy=None if quality is None else quality(reference.vectors),
+        agreement=float((neighbours == reference.neighbours).mean()),
+        reference_accuracy=reference.score,
         accuracy=None if quality is None else quality(alone),
         mean_cosine=float(cosines.mean()),
         min_cosine=float(cosines.min()),
@@ -64,9 +75,9 @@ def verify_encoder(
 
 def judge(proof: ParityProof, precision: str, gate: EncoderGate) -> list[str]:
     """Why the gate refuses; empty when it does not."""
-    reasons = []
     if not np.isfinite(proof.max_logit_difference):
-        reasons.append("an element is not finite")
+        return ["an element is not finite"]
+    reasons = []
     if precision == "fp32" and proof.max_logit_difference > gate.max_difference:
         reasons.append(f"an element differs by {proof.max_logit_difference:.2g}, more than {gate.max_difference:.2g}")
     if not (proof.mean_cosine or 0.0) >= gate.min_mean_cosine:

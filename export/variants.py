@@ -26,14 +26,19 @@ class Candidate:
     variant: Variant
     path: Path
     golden: list[NDArray[np.float32]]
-    """Its outputs of each golden row."""
+    """Its outputs of each golden row; none where it failed."""
     metrics: dict[str, float]
-    """On the test split, where there is one."""
+    """On the test split, where there is one and it passed."""
 
     @property
     def passed(self) -> bool:
         """Whether it may be published."""
         return self.variant.parity.passed
+
+
+def refused(recipe: Recipe, path: Path, proof: ParityProof) -> Candidate:
+    """A variant that failed the gate: of what is not published nothing else is measured."""
+    return Candidate(described(recipe, path, proof, None), path, [], {})
 
 
 Measure = Callable[[Recipe, Path], Candidate]

@@ -14,11 +14,13 @@ from export.__main__ import app as export_app
 from export.bundling import export_run
 from export.encoder_model import open_encoder
 from export.golden_check import golden_faults
+from export.quantization import FLOAT
 from export.registry import Registry
 from export.settings import EncoderGate, ExportSettings
 from services.clients import Embedded, InferenceClient, Scored
 from services.inference.settings import InferenceSettings
 from tests.fakes.running_server import running_server
+from tests.fakes.spoiled_graph import spoiled
 from tests.fakes.tiny_encoder import toy_rows, write_rows, write_tiny_encoder
 from tests.fakes.tiny_pairs import Row, pair_rows, score_rows, write_json_lines
 from training.dataset import Split
@@ -150,6 +152,20 @@ def test_a_variant_that_loses_the_pairs_is_refused(run: tuple[RunDirectory, RunR
     worse = sound.variant.parity.model_copy(update={"accuracy": (sound.variant.parity.accuracy or 0.0) - 0.02})
     assert sound.passed
     assert any("drops by 2.00 points" in reason for reason in judge(worse, "int8", EncoderGate()))
+
+
+@pytest.mark.parametrize("relation", ["run", "scores_run", "labels_run"])
+def test_a_variant_whose_vectors_are_no_numbers_is_refused(
+    relation: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    from export.encoder_run import run_encoder_exporter
+
+    run = request.getfixturevalue(relation)
+    exporter = run_encoder_exporter(*run, ExportSettings(quantize=False), tmp_path, Steps(QUIET))
+    exporter.candidates()
+    candidate = exporter.measure(FLOAT, spoiled(tmp_path / "fp32.onnx", "embeddings.LayerNorm.bias"))
+    assert candidate.variant.parity.reasons == ["an element is not finite"]
+    assert (candidate.golden, candidate.metrics, candidate.variant.texts_per_second) == ([], {}, None)
 
 
 def test_numbers_order_the_cosines(scores_run: tuple[RunDirectory, RunRecord]) -> None:

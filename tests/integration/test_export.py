@@ -15,11 +15,12 @@ from export.failures import ExportFailure, ParityNotProven
 from export.golden_check import golden_faults
 from export.graph import export_graph
 from export.measurement import Runner
-from export.quantization import FLOAT
+from export.quantization import FLOAT, HALF
 from export.registry import Registry
 from export.reuse import complete_run, published_version, step_fingerprint
 from export.rows import feed, tokenize
 from export.settings import ExportSettings, Gate
+from tests.fakes.spoiled_graph import spoiled
 from tests.fakes.tiny_encoder import toy_rows, write_rows, write_tiny_encoder
 from training.dataset import Example, Split
 from training.fine_tuning import fine_tune
@@ -159,6 +160,19 @@ def test_a_broken_variant_is_refused_and_nothing_is_published(
     assert any("agreement" in reason for reason in candidate.variant.parity.reasons)
     with pytest.raises(ParityNotProven, match="a logit differs"):
         exporter.bundle([candidate], "0" * 64)
+
+
+def test_a_variant_whose_answers_are_no_numbers_is_refused_and_measured_no_further(
+    run: RunDirectory, record: RunRecord, tmp_path: Path
+) -> None:
+    exporter = Exporter(run, record, ExportSettings(quantize=False), tmp_path, Steps(QUIET))
+    exporter.candidates()
+    broken = spoiled(tmp_path / "fp32.onnx", "classifier.bias")
+    for recipe in (FLOAT, HALF):
+        candidate = exporter.measure(recipe, broken)
+        assert "a logit is not finite" in candidate.variant.parity.reasons
+        assert not candidate.passed
+        assert (candidate.golden, candidate.metrics, candidate.variant.texts_per_second) == ([], {}, None)
 
 
 def test_server_and_trainer_tokenize_alike(run: RunDirectory, record: RunRecord) -> None:

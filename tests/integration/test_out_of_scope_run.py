@@ -16,8 +16,9 @@ from open_inference import grpc_service_pb2 as oip
 from rich.console import Console
 
 from export.bundle import Bundle
-from export.bundling import export_run
+from export.bundling import Exporter, export_run
 from export.manifest import SCOPE_OUTPUT
+from export.quantization import FLOAT
 from export.registry import Registry
 from export.settings import ExportSettings
 from export.variants import Candidate
@@ -26,6 +27,7 @@ from services.inference.assembly import InferenceServer
 from services.inference.settings import InferenceSettings
 from tests.fakes.failed_calls import failure
 from tests.fakes.running_server import running_server
+from tests.fakes.spoiled_graph import spoiled
 from tests.fakes.tiny_encoder import toy_rows, write_rows, write_tiny_encoder
 from training.dataset import Split
 from training.fine_tuning import fine_tune
@@ -123,6 +125,14 @@ def test_every_variant_tells_as_the_checkpoint_does_at_a_threshold_of_its_own(
     card = bundle.file(bundle.manifest.model_card).read_text(encoding="utf-8")
     assert "out of scope" in card
     assert "keeps 99 % of the validation rows in scope" in card
+
+
+def test_a_detector_whose_scores_are_no_numbers_is_refused(run: tuple[RunDirectory, RunRecord], tmp_path: Path) -> None:
+    exporter = Exporter(*run, ExportSettings(quantize=False), tmp_path, Steps(QUIET))
+    exporter.candidates()
+    candidate = exporter.measure(FLOAT, spoiled(tmp_path / "fp32.onnx", "scope.location"))
+    assert "a score of the detector is not finite" in candidate.variant.parity.reasons
+    assert candidate.metrics == {}
 
 
 def classified(client: InferenceClient, texts: list[str], **options: float) -> list[Classified]:
