@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from training.adapters import Bottleneck, add_adapters
+from training.encoders import ADDITION
 from training.prefix import Prefix, add_prefix
 
 
@@ -89,7 +90,7 @@ def has_addition(folder: Path) -> bool:
 
 
 def _description(folder: Path) -> Path:
-    return folder / "addition.json"
+    return folder / ADDITION
 
 
 def _weights(folder: Path) -> Path:

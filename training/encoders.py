@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from training.additions import has_addition
 from training.failures import InvalidSettings
 
 PACKAGED = "minilm"
@@ -21,6 +20,8 @@ PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 PRETRAINING_RECORD = "pretraining.json"
 """What `python -m training pretrain` writes beside the weights."""
 
+ADDITION = "addition.json"
+"""What a method wrote beside the weights; see `training.additions`."""
 
 POOLING_MODES: dict[str, Literal["mean", "cls", "last"]] = {
     "pooling_mode_mean_tokens": "mean",
@@ -50,9 +51,9 @@ def find_encoder(model: str) -> EncoderSource:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise InvalidSettings(f"model folder {model} has no config.json: give a folder made by save_pretrained")
-        if has_addition(folder):
+        if (folder / ADDITION).is_file():
             raise InvalidSettings(
-                f"model folder {model} holds adapters or a prefix beside the encoder's weights (addition.json), which a new run "
+                f"model folder {model} holds adapters or a prefix beside the encoder's weights ({ADDITION}), which a new run "
                 "would lose: start from the encoder that it was made from"
             )
         return EncoderSource(model, model, _pooling(folder))
