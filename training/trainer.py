@@ -60,15 +60,19 @@ class ClassifierTrainer(Trainer):  # type: ignore[misc]  # transformers has no t
         self._settings = settings
 
     def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The task's loss of the batch, in float32 also under mixed precision, and what the method adds to it."""
-        labels = inputs["labels"]
-        logits = model(**{name: value for name, value in inputs.items() if name != "labels"})
-        loss = self._loss.to(logits.device)(logits.float(), labels)
+        """The loss of the batch, and what the method adds to it."""
+        loss = self._loss_of(model, inputs)
         if self._penalty is not None:
             loss = loss + self._penalty()
-        return (loss, {"logits": logits}) if return_outputs else loss
+        return (loss, {}) if return_outputs else loss
+
+    def _loss_of(self, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
+        """The task's loss of the batch, in float32 also under mixed precision."""
+        logits = model(**{name: value for name, value in inputs.items() if name != "labels"})
+        loss: Tensor = self._loss.to(logits.device)(logits.float(), inputs["labels"])
+        return loss
 
     def _get_train_sampler(self, train_dataset: EncodedDataset | None = None) -> LengthGroupedOrder:
         dataset = train_dataset or self.train_dataset

@@ -59,14 +59,11 @@ class DistillingTrainer(ClassifierTrainer):
                 outputs.release()
             self._compared = None
 
-    def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """The loss of the batch, in float32 also under mixed precision."""
+    def _loss_of(self, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
+        """What is said above, in float32 also under mixed precision."""
         texts = {name: value for name, value in inputs.items() if name not in BESIDE_TEXT}
         logits = model(**texts).float()
-        loss = self._of_answers(logits, inputs) + self._of_labels(logits, inputs) + self._of_hidden_states(texts)
-        return (loss, {"logits": logits}) if return_outputs else loss
+        return self._of_answers(logits, inputs) + self._of_labels(logits, inputs) + self._of_hidden_states(texts)
 
     def _of_answers(self, logits: Tensor, inputs: dict[str, Tensor]) -> Tensor:
         settings = self._lesson.settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from training.embedding.losses import Features
 from training.trainer import ClassifierTrainer
@@ -13,12 +13,10 @@ from training.trainer import ClassifierTrainer
 class EncoderTrainer(ClassifierTrainer):
     """Trains a `training.sentence_encoder.SentenceEncoder` on `training.embedding.rows.EncodedRows`."""
 
-    def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """The loss of the batch."""
+    def _loss_of(self, model: nn.Module, inputs: dict[str, Any]) -> Tensor:
+        """That of the texts of the batch."""
         features = self._loss.model
         assert isinstance(features, Features)
         features.encoder = model
-        loss = self._loss(inputs["columns"], inputs["labels"])
-        return (loss, {}) if return_outputs else loss
+        loss: Tensor = self._loss(inputs["columns"], inputs["labels"])
+        return loss
