@@ -164,7 +164,11 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above
 
 
 class CheckpointClock(TrainerCallback):  # type: ignore[misc]  # as above
-    """Asks for a checkpoint every so many seconds."""
+    """Asks for a checkpoint every so many seconds, and for one at the end.
+
+    Trainer saves after a step before it tells of the epoch's end, so that one at an epoch's last step would lack the epoch's
+    score, which nothing would make up for after a kill. Such a one waits for the end of the epoch; `BestEpoch` stands before.
+    """
 
     def __init__(self, every_s: float, ranks: Ranks) -> None:
         self._every_s = every_s
@@ -172,10 +176,22 @@ class CheckpointClock(TrainerCallback):  # type: ignore[misc]  # as above
         self._last = time.monotonic()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Due when the interval has passed."""
-        if self._ranks.as_the_first(time.monotonic() - self._last >= self._every_s):
+        """Due when the interval has passed, inside an epoch."""
+        if float(state.epoch or 0).is_integer():
+            control.should_save = False  # which Trainer itself sets at the last step of all
+        elif self._due():
             control.should_save = True
+
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Due as above, and when all epochs are done. None where training stops before, since a resume would go on from it."""
+        if state.global_step >= state.max_steps or (not control.should_training_stop and self._due()):
+            control.should_save = True
+
+    def _due(self) -> bool:
+        due = self._ranks.as_the_first(time.monotonic() - self._last >= self._every_s)
+        if due:
             self._last = time.monotonic()
+        return due
 
 
 class ProgressListener(TrainerCallback):  # type: ignore[misc]  # as above

@@ -1,4 +1,4 @@
-"""The training loops: what their loss is made of."""
+"""The training loops: what their loss is made of, and that a kill at any moment loses no epoch's score."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import nn
 from transformers import set_seed
 
 from tests.fakes.tiny_encoder import write_tiny_encoder
+from training.attempts import last_checkpoint
 from training.contrastive import as_column
 from training.data_parallel import ALONE
 from training.data_settings import DataSettings
@@ -24,16 +25,21 @@ from training.embedding.losses import loss_of
 from training.embedding.trainer import EncoderTrainer
 from training.encoding import EncodedDataset, EncodedExample
 from training.heads import HeadSettings, SequenceClassifier, load_encoder
+from training.run import RunDirectory
 from training.sampling import EpochRows
 from training.sentence_encoder import SentenceEncoder
 from training.settings import FineTuneSettings
-from training.trainer import ClassifierTrainer, training_arguments
+from training.trainer import BestEpoch, CheckpointClock, ClassifierTrainer, go_on, training_arguments
 
 ROWS = EncodedDataset(
     [EncodedExample([2, *range(5, 8 + row % 3), 3], [0] * (5 + row % 3), row % 2) for row in range(12)]
 )
 ANSWERED = EncodedDataset([replace(row, answer=np.float32([0.3, 0.7])) for row in ROWS.rows])
 SETTINGS = FineTuneSettings(data=DataSettings(path="x"), name="x", batch_size=4)
+
+
+class Killed(BaseException):
+    """In place of a signal: whatever the process had in memory is gone."""
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +86,46 @@ def test_what_a_method_adds_to_the_loss_counts_in_every_loop(
         batch = trainer.data_collator(trainer.train_dataset.rows[:4])
         losses.append(trainer.compute_loss(trainer.model.eval(), batch).item())
     assert losses[1] == pytest.approx(losses[0] + 1.0, abs=1e-5)
+
+
+class Scored:
+    """A run whose epochs are scored; the process dies in the midst of scoring number `dies_in`."""
+
+    def __init__(self, encoder: Path, root: Path, epochs: int, dies_in: int | None = None) -> None:
+        run, self.asked, self._dies_in = RunDirectory(root), 0, dies_in
+        self.model = classifier(encoder)
+        run.trainer.mkdir(parents=True, exist_ok=True)
+        self.best = BestEpoch(run.trainer, self._score, 9, go_on, ALONE)
+        callbacks = [self.best, CheckpointClock(1e-9, ALONE)]
+        trainer = trainer_of(ClassifierTrainer, self.model, run.trainer, epochs, callbacks=callbacks)
+        checkpoint = last_checkpoint(run)
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        self.steps = trainer.state.global_step
+        self.best.restore(self.model)
+
+    def _score(self, module: nn.Module) -> float:
+        self.asked += 1
+        if self.asked == self._dies_in:
+            raise Killed
+        return float(next(module.parameters()).detach().abs().sum())
+
+
+@pytest.mark.parametrize(("epochs", "dies_in"), [(1, 1), (3, 2), (3, 3)])
+def test_a_kill_while_an_epoch_is_scored_does_not_lose_its_score(
+    encoder: Path, tmp_path: Path, epochs: int, dies_in: int
+) -> None:
+    whole = Scored(encoder, tmp_path / "whole", epochs)
+    with pytest.raises(Killed):
+        Scored(encoder, tmp_path / "cut", epochs, dies_in)
+    resumed = Scored(encoder, tmp_path / "cut", epochs)
+    assert resumed.best.scores == whole.best.scores
+    expected, actual = whole.model.state_dict(), resumed.model.state_dict()
+    assert all(torch.equal(expected[name], actual[name]) for name in expected)
+
+
+def test_a_training_that_had_ended_is_not_repeated(encoder: Path, tmp_path: Path) -> None:
+    whole = Scored(encoder, tmp_path / "run", 2)
+    again = Scored(encoder, tmp_path / "run", 2)
+    assert again.asked == 0
+    assert again.steps == whole.steps
+    assert again.best.scores == whole.best.scores
