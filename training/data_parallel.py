@@ -1,6 +1,7 @@
 """Data-parallel training: processes that torchrun started train one model, each on its share of every batch.
 
-All of them read, tokenize and score alike, and so decide alike; what the first one writes stays, the others write aside.
+All of them read, tokenize and score alike; what scores and clocks decide, the first one decides for all. What it writes stays,
+the others write aside.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed
 
 from training.failures import InvalidSettings
+
+LONGEST_WAIT = timedelta(days=1)
+"""For one another: the others wait while the first one asks teachers or translates. torchrun ends them when one has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class Ranks:
             return cls()
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=LONGEST_WAIT)
         return cls(distributed.get_rank(), size)
 
     @property
@@ -56,7 +61,7 @@ class Ranks:
                 self.wait()
 
     def as_the_first(self, choice: bool) -> bool:
-        """The first one's choice, for what each would decide by its own clock."""
+        """The first one's choice, for what each would decide by its own clock or scores."""
         if self.size == 1:
             return choice
         shared = torch.tensor([choice], dtype=torch.uint8, device="cuda" if torch.cuda.is_available() else "cpu")

@@ -100,8 +100,8 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above
 
     Its state is two files, replaced together with a rename each, and a resumed run repeats at most the evaluation of
     the epoch it was in: the same weights give the same score, so the result is that of an uninterrupted run.
-    `after_epoch` hears the scores of all epochs so far; training stops when it answers True. Of several processes, which
-    all come to the same scores, the first writes.
+    `after_epoch` hears the scores of all epochs so far; training stops when it answers True. Of several processes the first
+    writes, and decides when to stop.
     """
 
     def __init__(
@@ -142,7 +142,8 @@ class BestEpoch(TrainerCallback):  # type: ignore[misc]  # as above
         if self._ranks.first:
             self._write(model if not others or score > max(others) else None)
         enough = self._after_epoch(self.scores)
-        if enough or epoch - self.best_epoch >= self._patience:
+        # scores are each process's own, and on GPUs not the same to the last bit
+        if self._ranks.as_the_first(enough or epoch - self.best_epoch >= self._patience):
             control.should_training_stop = True
 
     def _write(self, better: nn.Module | None) -> None:

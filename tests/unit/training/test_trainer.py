@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import set_seed
+from transformers import TrainerControl, TrainerState, set_seed
 
 from tests.fakes.tiny_encoder import write_tiny_encoder
 from training.attempts import last_checkpoint
 from training.contrastive import as_column
-from training.data_parallel import ALONE
+from training.data_parallel import ALONE, Ranks
 from training.data_settings import DataSettings
 from training.distillation.imitation import imitation_of
 from training.distillation.settings import DistillationSettings
@@ -36,6 +36,7 @@ ROWS = EncodedDataset(
 )
 ANSWERED = EncodedDataset([replace(row, answer=np.float32([0.3, 0.7])) for row in ROWS.rows])
 SETTINGS = FineTuneSettings(data=DataSettings(path="x"), name="x", batch_size=4)
+ARGUMENTS: Any = None
 
 
 class Killed(BaseException):
@@ -129,3 +130,19 @@ def test_a_training_that_had_ended_is_not_repeated(encoder: Path, tmp_path: Path
     assert again.asked == 0
     assert again.steps == whole.steps
     assert again.best.scores == whole.best.scores
+
+
+class SecondOfTwo(Ranks):
+    """A process whose scores differ from the first one's by the order of its GPU's sums; that one stops."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 2)
+
+    def as_the_first(self, choice: bool) -> bool:
+        return True
+
+
+def test_processes_stop_together_whatever_each_has_scored(tmp_path: Path) -> None:
+    best, control = BestEpoch(tmp_path, lambda _: 0.5, 9, go_on, SecondOfTwo()), TrainerControl()
+    best.on_epoch_end(ARGUMENTS, TrainerState(epoch=1.0), control, nn.Linear(1, 1))
+    assert control.should_training_stop
