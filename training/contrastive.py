@@ -17,13 +17,13 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 
 from training.atomic_files import replace_file
 from training.attempts import last_checkpoint
-from training.data_parallel import Ranks
+from training.data_parallel import ALONE
 from training.dataset import Dataset
 from training.embedding.batches import LabelBatches
 from training.embedding.losses import loss_of
 from training.embedding.trainer import EncoderTrainer
 from training.encoding import EncodedDataset, EncodedExample
-from training.failures import InvalidSettings, UnusableData
+from training.failures import UnusableData
 from training.heads import SequenceClassifier
 from training.progress import listener
 from training.run import RunDirectory
@@ -43,17 +43,12 @@ def train_contrastively(
     pad_token_id: int,
     run: RunDirectory,
     console: Console,
-    ranks: Ranks,
 ) -> dict[str, object]:
     """Trains all weights of the encoder in place, over `contrastive_epochs`; returns the settings that were left open.
 
-    Resumes when an earlier attempt was cut off, and does nothing where it had ended: its weights are read. Raises InvalidSettings
-    for several processes, and UnusableData where no label has two rows.
+    Resumes when an earlier attempt was cut off, and does nothing where it had ended: its weights are read. Raises UnusableData
+    where no label has two rows.
     """
-    if ranks.size > 1:
-        raise InvalidSettings(
-            "contrastive_epochs: texts are told from the whole batch, which several processes would share out: use one"
-        )
     rate = settings.contrastive_learning_rate or encoder_rate(model.config.hidden_size)
     done = run.trainer / f"{STAGE}.safetensors"
     if not done.is_file():
@@ -84,7 +79,7 @@ def _train(
             f"{settings.data.path}: no label has two training rows, so no two texts belong together; add rows, or leave out "
             "contrastive_epochs"
         )
-    alone, stage, pooling = Ranks(), run.stage(STAGE), model.settings.pooling
+    stage, pooling = run.stage(STAGE), model.settings.pooling
     assert pooling is not None  # as of every model of one label a text
     if settings.gradient_checkpointing:
         model.encoder.gradient_checkpointing_enable({"use_reentrant": False})
@@ -92,10 +87,10 @@ def _train(
     with listener(console) as progress:
         trainer = EncoderTrainer(
             model=SentenceEncoder(model.encoder, pooling),
-            args=training_arguments(settings, stage.trainer, settings.contrastive_epochs, rate, precision, alone),
+            args=training_arguments(settings, stage.trainer, settings.contrastive_epochs, rate, precision, ALONE),
             train_dataset=rows,
             data_collator=as_column(rows.collator(pad_token_id)),
-            callbacks=[CheckpointClock(settings.checkpoint_every_s, alone), _Shown(progress)],
+            callbacks=[CheckpointClock(settings.checkpoint_every_s, ALONE), _Shown(progress)],
             loss=loss_of("label", settings),
             drawn=drawn_rows(settings, dataset),
             batches=batches,

@@ -15,7 +15,7 @@ from datetime import timedelta
 import torch
 from torch import distributed
 
-from training.failures import InvalidSettings
+from training.processes import process_count
 
 LONGEST_WAIT = timedelta(days=1)
 """For one another: the others wait while the first one asks teachers or translates. torchrun ends them when one has failed."""
@@ -31,7 +31,7 @@ class Ranks:
     @classmethod
     def joined(cls) -> Ranks:
         """Those that torchrun's variables tell of, once all of them are there (torch.distributed, environment variables)."""
-        size = int(os.environ.get("WORLD_SIZE", "1"))
+        size = process_count()
         if size == 1:
             return cls()
         if torch.cuda.is_available():
@@ -68,21 +68,10 @@ class Ranks:
         distributed.broadcast(shared, 0)
         return bool(shared.item())
 
-    def share(self, batch_size: int) -> int:
-        """Rows of a batch that each process takes. Raises InvalidSettings when they cannot be shared alike."""
-        if batch_size % self.size:
-            raise InvalidSettings(f"batch_size {batch_size} cannot be shared by {self.size} processes: give a multiple")
-        return batch_size // self.size
-
     def leave(self) -> None:
         """Ends the group."""
         if self.size > 1:
             distributed.destroy_process_group()
-
-
-def is_first() -> bool:
-    """Whether this process is alone, or the first of those that torchrun started; known before they have joined."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 ALONE = Ranks()

@@ -88,7 +88,7 @@ def fine_tune(
     before: dict[str, object] = {}
     if settings.contrastive_epochs:
         assert isinstance(model, SequenceClassifier)
-        before = train_contrastively(settings, dataset, rows, model, tokenization.pad_token_id, run, console, ranks)
+        before = train_contrastively(settings, dataset, rows, model, tokenization.pad_token_id, run, console)
     config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console, ranks=ranks, loop=loop)
     logits = {
         Split.VALIDATION: predict_logits(model, encoded.validation, tokenization.pad_token_id),

@@ -244,7 +244,7 @@ def training_arguments(
         precision,
         num_train_epochs=epochs,
         learning_rate=rate,
-        per_device_train_batch_size=ranks.share(settings.batch_size),
+        per_device_train_batch_size=settings.batch_size // ranks.size,
         gradient_accumulation_steps=settings.gradient_accumulation,
         warmup_ratio=settings.warmup_ratio,
         weight_decay=settings.weight_decay,

@@ -18,7 +18,6 @@ from training.dataset import Dataset
 from training.embedding.batches import EpochBatches
 from training.embedding.rows import EncodedRows
 from training.encoding import EncodedDataset
-from training.failures import InvalidSettings
 from training.heads import Classifier
 from training.methods import apply_method, merge, trainable
 from training.model_making import Tokenization
@@ -109,7 +108,7 @@ def train(
             penalty=budget.penalty if budget is not None else None,
             loss=loss,
             drawn=drawn_rows(settings, dataset, len(rows) - len(dataset.train)),
-            batches=composed_batches(settings, encoded.train, ranks),
+            batches=composed_batches(settings, encoded.train),
             settings=settings,
         )
         trainer.remove_callback(PrinterCallback)
@@ -128,17 +127,13 @@ def train(
 
 
 def composed_batches(
-    settings: FineTuneSettings, rows: EncodedDataset | EncodedRows, ranks: Ranks
+    settings: FineTuneSettings, rows: EncodedDataset | EncodedRows
 ) -> QueryBatches | EpochBatches | None:
-    """For losses that compare the rows of a batch; None for all others. Raises InvalidSettings for several processes."""
+    """For losses that compare the rows of a batch; None for all others."""
     if isinstance(rows, EncodedRows):
         return rows.batches(settings.batch_size, settings.seed)
     if settings.loss not in RANKING_LOSSES:
         return None
-    if ranks.size > 1:
-        raise InvalidSettings(
-            f"loss {settings.loss} compares rows of a batch, which several processes would share out: use one"
-        )
     targets = np.stack([np.asarray(row.target) for row in rows.rows])
     return QueryBatches(targets[:, 1].astype(int).tolist(), targets[:, 0].tolist(), settings.batch_size, settings.seed)
 

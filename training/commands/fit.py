@@ -128,9 +128,11 @@ def fit(
 ) -> None:
     """Fine-tune a model and write runs/NAME. A killed run resumes; a finished one is reused until something changes."""
     quiet_libraries()
+    from training.processes import is_first
     from training.reuse import step_fingerprint
     from training.settings import load_settings
 
+    console.quiet = not is_first()
     with failures_shown():
         rows = columns.settings(data, seed=options.seed)
         groups = {
@@ -156,22 +158,17 @@ def fit(
 
 def _train(settings: FineTuneSettings, run: RunDirectory, fingerprint: str) -> RunRecord:
     """In this process, or together with those that torchrun started beside it."""
+    from training.processes import process_count, require_shareable
+
+    require_shareable(settings, process_count())
     from training.data_parallel import Ranks
     from training.embedding.fitting import fit_encoder
-    from training.failures import InvalidSettings
     from training.fine_tuning import fine_tune
 
+    if settings.task == "embedding":
+        return fit_encoder(settings, run, fingerprint, console)
     ranks = Ranks.joined()
-    if ranks.size == 1:
-        step = fit_encoder if settings.task == "embedding" else fine_tune
-        return step(settings, run, fingerprint, console)
-    if not ranks.first:
-        console.quiet = True
     try:
-        if settings.task == "embedding":
-            raise InvalidSettings(
-                "the task embedding is trained by one process: its texts are told from the whole batch"
-            )
         with TemporaryDirectory(prefix="bertline-rank-") as aside:
             mine = run if ranks.first else run.aside(Path(aside))
             return fine_tune(settings, mine, fingerprint, console, ranks)
@@ -181,7 +178,7 @@ def _train(settings: FineTuneSettings, run: RunDirectory, fingerprint: str) -> R
 
 def _report(record: RunRecord, run: RunDirectory, settings: ReportSettings) -> None:
     """Made where there is none of this run, by one process; `python -m training report` makes it anew."""
-    from training.data_parallel import is_first
+    from training.processes import is_first
     from training.progress import listener
     from training.report.making import report_of
 

@@ -95,10 +95,14 @@ def pretrain(
     A killed run resumes; a finished one is reused until something changes.
     """
     quiet_libraries()
+    from training.failures import InvalidSettings
     from training.pretraining.reuse import step_fingerprint
     from training.pretraining.settings import load_pretraining_settings
+    from training.processes import process_count
 
     with failures_shown():
+        if process_count() > 1:
+            raise InvalidSettings("pretrain works in one process: start it without torchrun")
         settings = load_pretraining_settings({"paths": data, "name": name, **given(options), **given(shape)})
         run = EncoderDirectory(out / settings.name)
         fingerprint = step_fingerprint(settings)
@@ -106,13 +110,8 @@ def pretrain(
         if record is not None and record.step_fingerprint == fingerprint:
             console.print(f"[green]reused[/] {run.root}: texts, settings and code are those of {record.create_time}")
         else:
-            from training.data_parallel import Ranks
-            from training.failures import InvalidSettings
             from training.pretraining.pretraining import pretrain as learn
             from training.threads import use_threads
-
-            if Ranks.joined().size > 1:
-                raise InvalidSettings("pretrain works in one process: start it without torchrun")
 
             use_threads(threads)
             record = learn(settings, run, fingerprint, console)
