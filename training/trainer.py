@@ -257,7 +257,7 @@ def training_arguments(
 
 def loop_arguments(folder: Path, seed: int, precision: str, **more: Any) -> TrainingArguments:
     """What every training loop here has in common, and `more`."""
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         seed=seed,
         data_seed=seed,
@@ -279,6 +279,9 @@ def loop_arguments(folder: Path, seed: int, precision: str, **more: Any) -> Trai
         label_names=["labels"],
         **more,
     )
+    # of several GPUs Trainer would give each a batch of this size: other training than on one; torchrun shares a batch out
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
 
 
 def chosen_precision(wanted: str) -> str:

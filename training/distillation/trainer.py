@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from training.distillation.imitation import Imitation
 from training.distillation.layers import LayerOutputs, hidden_distance
 from training.distillation.settings import DistillationSettings
-from training.failures import InvalidSettings
 from training.heads import SequenceClassifier
 from training.trainer import ClassifierTrainer
 
@@ -40,10 +39,6 @@ class DistillingTrainer(ClassifierTrainer):
         super().__init__(**options)
         self._lesson = lesson
         self._compared: tuple[LayerOutputs, LayerOutputs] | None = None
-        if lesson.teacher is not None and self.args.n_gpu > 1:
-            raise InvalidSettings(
-                "hidden_weight: hidden states are compared on one GPU; choose it with CUDA_VISIBLE_DEVICES, or give 0"
-            )
 
     def train(self, *arguments: Any, **options: Any) -> Any:
         """As `Trainer.train`; the student's layers are watched meanwhile."""

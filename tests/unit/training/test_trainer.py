@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import TrainerControl, TrainerState, set_seed
+from transformers import TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from tests.fakes.tiny_encoder import write_tiny_encoder
 from training.attempts import last_checkpoint
@@ -146,3 +146,15 @@ def test_processes_stop_together_whatever_each_has_scored(tmp_path: Path) -> Non
     best, control = BestEpoch(tmp_path, lambda _: 0.5, 9, go_on, SecondOfTwo()), TrainerControl()
     best.on_epoch_end(ARGUMENTS, TrainerState(epoch=1.0), control, nn.Linear(1, 1))
     assert control.should_training_stop
+
+
+def test_a_batch_is_one_batch_however_many_gpus_a_process_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = TrainingArguments.__post_init__
+
+    def on_a_machine_of_four(self: TrainingArguments) -> None:
+        usual(self)
+        self._n_gpu = 4
+
+    monkeypatch.setattr(TrainingArguments, "__post_init__", on_a_machine_of_four)
+    arguments = training_arguments(SETTINGS, tmp_path, 1, 1e-3, "no", ALONE)
+    assert arguments.train_batch_size == SETTINGS.batch_size
