@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def source_fingerprint(package: Path, suffixes: tuple[str, ...] = (".py",), without: tuple[str, ...] = ()) -> str:
-    """SHA-256 over the source files below a package folder, names included; folders named in `without` are left out."""
+    """SHA-256 over the source files below a package folder, names included; folders and files named in `without` are left out."""
     digest = hashlib.sha256()
     left_out = {"__pycache__", *without}
     for path in sorted(

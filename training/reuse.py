@@ -13,10 +13,16 @@ from training.run import RunDirectory
 from training.scope.settings import ScopeSettings
 from training.settings import FineTuneSettings
 
+BESIDE_MODELS = (
+    *("report", "evaluation_report.html", "evaluation_parts.html"),
+    *("search", "search_report.html"),
+    *("audit", "label_audit.html"),
+)
+"""Folders and files of `training` that look at models or try settings; an edit of them makes no other model."""
+
 
 def step_fingerprint(settings: FineTuneSettings) -> str:
-    """SHA-256 over the data files, the settings, the files of local models, what teaches, and the code of `training` but for that
-    of the evaluation report, which changes no model."""
+    """SHA-256 over the data files, the settings, the files of local models, what teaches, and the code of `training`."""
     return combined(
         rows_fingerprint(settings.data),
         scope_fingerprint(settings.out_of_scope),
@@ -24,7 +30,7 @@ def step_fingerprint(settings: FineTuneSettings) -> str:
         *([] if settings.augmentation is None else map(encoder_fingerprint, settings.augmentation.models)),
         *([] if settings.distillation is None else [lesson_fingerprint(settings.distillation)]),
         settings_as_text(settings),
-        code_fingerprint((".py", ".html", ".css"), without=("report",)),
+        code_fingerprint((".py", ".html", ".css")),
     )
 
 
@@ -65,8 +71,8 @@ def settings_as_text(settings: FineTuneSettings) -> str:
     )
 
 
-def code_fingerprint(suffixes: tuple[str, ...] = (".py",), without: tuple[str, ...] = ()) -> str:
-    """SHA-256 over the source of `training`, without the folders named in `without`."""
+def code_fingerprint(suffixes: tuple[str, ...] = (".py",)) -> str:
+    """SHA-256 over the source of `training` that can make another model."""
     spec = find_spec("training")
     assert spec is not None and spec.origin is not None
-    return source_fingerprint(Path(spec.origin).parent, suffixes, without)
+    return source_fingerprint(Path(spec.origin).parent, suffixes, BESIDE_MODELS)

@@ -163,7 +163,7 @@ def _identity(settings: FineTuneSettings, space: SearchSpace) -> dict[str, str]:
         "encoder": encoder_fingerprint(settings.model),
         "settings": settings_as_text(settings),
         "search space": space.model_dump_json(exclude_none=True),
-        "code": code_fingerprint((".py",), without=("search",)),
+        "code": code_fingerprint(),
     }
 
 
