@@ -161,6 +161,8 @@ class FineTuneSettings(BaseModel):
             raise ValueError(
                 "gradient_checkpointing takes a prefix away from the layers: use another method, or train without it"
             )
+        if self.distillation is not None and self.task not in CLASSIFICATION:
+            raise ValueError(f"{self.task} cannot be distilled: {' and '.join(CLASSIFICATION)} can; leave out the teachers")
         self._consistent_encoder()
         self._consistent_few_rows()
         return self

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from typer.testing import CliRunner
 
 from training.__main__ import app
+from training.dataset import TaskName
+from training.distillation.imitation import IMITATIONS
 from training.failures import InvalidSettings
 from training.reuse import step_fingerprint
 from training.settings import load_settings
@@ -41,6 +43,19 @@ def test_what_needs_a_teacher_asks_for_one(flags: dict[str, Any]) -> None:
 def test_settings_that_make_no_sense_are_named(flags: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSettings, match=message):
         loaded({"teachers": ["a"], **flags})
+
+
+@pytest.mark.parametrize("task", get_args(TaskName))
+def test_a_task_is_distilled_or_refuses_teachers(task: TaskName) -> None:
+    def settings() -> Any:
+        flags = {"name": "student", "task": task}
+        return load_settings(None, flags, {"path": "rows.csv"}, {"distillation": {"teachers": ["a"]}})
+
+    if task in IMITATIONS:
+        assert settings().distillation.teachers == ("a",)
+    else:
+        with pytest.raises(InvalidSettings, match=f"{task} cannot be distilled: single_label_classification and"):
+            settings()
 
 
 def test_hidden_states_count_by_themselves_where_the_student_is_made_of_layers() -> None:

@@ -10,8 +10,7 @@ import torch
 from torch.nn import functional
 
 from training.calibration import sigmoid, softmax
-from training.distillation.imitation import AnyLabels, Imitation, OneLabel, imitation_of
-from training.failures import InvalidSettings
+from training.distillation.imitation import AnyLabels, Imitation, OneLabel
 
 TEACHER = np.array([[2.0, 0.0, -1.0], [0.3, 0.1, 0.0]], np.float32)
 OTHER = np.array([[0.0, 1.0, 0.0], [5.0, -5.0, 0.0]], np.float32)
@@ -82,8 +81,3 @@ def test_teachers_are_averaged_as_probabilities_and_stay_that_as_logits() -> Non
     binary = AnyLabels().answers([TEACHER, OTHER], 1.0)
     assert np.allclose(binary, each, atol=1e-6)
     assert np.allclose(sigmoid(AnyLabels().together(binary)), each, atol=1e-6)
-
-
-def test_a_task_without_an_imitation_is_refused_by_name() -> None:
-    with pytest.raises(InvalidSettings, match="divination cannot be distilled; single_label_classification"):
-        imitation_of("divination")  # type: ignore[arg-type]
