@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from functools import partial
 
+import torch
 from rich.console import Console
 from transformers import set_seed
 
@@ -49,6 +50,7 @@ def fit_encoder(settings: FineTuneSettings, run: RunDirectory, step_fingerprint:
     tokenization = fitting_tokenizer(source, dataset, settings, run, console)
     set_seed(settings.seed)
     model = make_sentence_encoder(source, tokenization, settings)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
     texts = replace(dataset, train=singles(dataset.train))
     max_length = fitting_length(settings, texts, tokenization, position_limit(model.config))
     held_out = {
