@@ -28,8 +28,6 @@ class EpochBatches(Sampler[list[int]], ABC):
         self.batch_size = batch_size
         self.drop_last = False
         self._count = max(1, -(-rows // batch_size))
-        self._fill = -(-rows // self._count)
-        """Rows of a batch: all are alike, since a last one of few rows would be an easy one."""
         self._seed = seed
         self._epoch = 0
 
@@ -53,15 +51,24 @@ class EpochBatches(Sampler[list[int]], ABC):
     def _batches(self, generator: torch.Generator) -> list[list[int]]:
         """As many as `len` says."""
 
-    def _cut(self, order: Sequence[int], fill: int) -> list[list[int]]:
-        return [list(order[start : start + fill]) for start in range(0, len(order), fill)]
+    def _size(self, rows: int, number: int) -> int:
+        """Of the batch `number`, of the rows that are left: sizes differ by one at most, since a small batch is an easy one."""
+        return -(-rows // (self._count - number))
+
+    def _cut(self, order: Sequence[int]) -> list[list[int]]:
+        batches, start = [], 0
+        for number in range(self._count):
+            end = start + self._size(len(order) - start, number)
+            batches.append(list(order[start:end]))
+            start = end
+        return batches
 
 
 class ShuffledBatches(EpochBatches):
     """Every row once, in any company."""
 
     def _batches(self, generator: torch.Generator) -> list[list[int]]:
-        return self._cut(torch.randperm(self._count_rows, generator=generator).tolist(), self._fill)
+        return self._cut(torch.randperm(self._count_rows, generator=generator).tolist())
 
     def __init__(self, rows: int, batch_size: int, seed: int) -> None:
         super().__init__(rows, batch_size, seed)
@@ -90,18 +97,18 @@ class DistinctBatches(EpochBatches):
     def _batches(self, generator: torch.Generator) -> list[list[int]]:
         waiting = torch.randperm(len(self._near), generator=generator).tolist()
         batches = []
-        for _ in range(self._count):
-            batch, waiting = self._next(waiting)
+        for number in range(self._count):
+            batch, waiting = self._next(waiting, min(self.batch_size, self._size(len(waiting), number)))
             batches.append(batch)
         return batches
 
-    def _next(self, waiting: list[int]) -> tuple[list[int], list[int]]:
+    def _next(self, waiting: list[int], size: int) -> tuple[list[int], list[int]]:
         batch: list[int] = []
         passed: list[int] = []
         near: set[str] = set()
         told: set[str | None] = set()
         for position, row in enumerate(waiting):
-            if len(batch) == self._fill:
+            if len(batch) == size:
                 return batch, passed + waiting[position:]
             if near.isdisjoint(self._told[row]) and told.isdisjoint(self._near[row]):
                 batch.append(row)
@@ -132,9 +139,9 @@ class LabelBatches(EpochBatches):
         for label in sorted(self._members):
             rows = self._members[label]
             order = [rows[position] for position in torch.randperm(len(rows), generator=generator).tolist()]
-            groups += self._cut(order[: len(rows) // TOGETHER * TOGETHER], TOGETHER)
+            groups += [order[start : start + TOGETHER] for start in range(0, len(rows) - 1, TOGETHER)]
         order = torch.randperm(len(groups), generator=generator).tolist()
-        return [[row for group in part for row in groups[group]] for part in self._cut(order, self._fill)]
+        return [[row for group in part for row in groups[group]] for part in self._cut(order)]
 
 
 def batches_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,23 @@ def test_pairs_without_a_text_in_common_are_all_seen_in_batches_of_one_size() ->
     made = epoch(DistinctBatches(examples, [[]] * 40, 32, 13), 0)
     assert [len(batch) for batch in made] == [20, 20]
     assert sorted(row for batch in made for row in batch) == list(range(40))
+
+
+@pytest.mark.parametrize("rows", [20, 101, 109, 110])
+def test_no_batch_is_smaller_than_another_by_more_than_one_row(rows: int) -> None:
+    pairs = [Example(f"问题 {n}", "", f"答案 {n}", labels=()) for n in range(rows)]
+    orders: list[EpochBatches] = [
+        ShuffledBatches(rows, 10, 13),
+        DistinctBatches(pairs, [[]] * rows, 10, 13),
+        LabelBatches([label for label in map(str, range(rows)) for _ in range(2)], 20, 13),
+    ]
+    for batches in orders:
+        made = epoch(batches, 1)
+        apart = 2 if isinstance(batches, LabelBatches) else 1
+        sizes = [len(batch) // apart for batch in made]
+        assert sum(sizes) == rows
+        assert max(sizes) - min(sizes) <= 1
+        assert len(sizes) == len(batches) == -(-rows // 10)
 
 
 def test_an_order_is_a_function_of_seed_and_epoch() -> None:
