@@ -59,6 +59,10 @@ def trained(folder: Path, settings: FineTuneSettings) -> tuple[RunDirectory, Run
     return directory, fit_encoder(settings, directory, step_fingerprint(settings), QUIET)
 
 
+def label_rows(count: int) -> list[Row]:
+    return [{"text": text, "label": label} for text, label in toy_rows(count)]
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, RunRecord]:
     folder = tmp_path_factory.mktemp("pairs")
@@ -243,6 +247,7 @@ def test_the_ways_to_train_go_together_with_pairs(tmp_path: Path, more: dict[str
         ),
         ([{"question": "q", "answer": "a"}], {}, UnusableData, "few|no rows"),
         (score_rows(60), {"hard_negatives": 1}, UnusableData, "hard negatives are for pairs"),
+        (label_rows(60), {"batch_size": 3}, InvalidSettings, "batch_size 3: .* give 4 or more"),
         (pair_rows(60), {"method": "frozen"}, InvalidSettings, "nothing would be trained"),
         (
             pair_rows(60),

@@ -12,7 +12,7 @@ from transformers import set_seed
 
 from training.attempts import discard_other_attempt
 from training.dataset import Dataset, Example, Split
-from training.embedding.batches import LabelBatches
+from training.embedding.batches import TOGETHER, LabelBatches
 from training.embedding.evaluation import truth_of
 from training.embedding.losses import LOSS_NAMES
 from training.embedding.mining import given_negatives, hard_negatives
@@ -21,7 +21,7 @@ from training.embedding.rows import EncodedRows
 from training.embedding.trainer import EncoderTrainer
 from training.encoders import find_encoder
 from training.encoding import EncodedDataset, encode
-from training.failures import UnusableData
+from training.failures import InvalidSettings, UnusableData
 from training.fine_tuning import fitting_length, fitting_tokenizer, prepared_rows
 from training.model_making import Tokenization, make_sentence_encoder, position_limit
 from training.run import RunDirectory, RunRecord
@@ -111,6 +111,11 @@ def _require_enough(dataset: Dataset, settings: FineTuneSettings) -> None:
     if settings.hard_negatives and relation != "pair":
         raise UnusableData(
             f"{path}: hard negatives are for pairs of texts that belong together; leave --hard-negatives away"
+        )
+    if relation == "label" and settings.batch_size < 2 * TOGETHER:
+        raise InvalidSettings(
+            f"batch_size {settings.batch_size}: texts of one label are told from those of others, two of each; give "
+            f"{2 * TOGETHER} or more"
         )
     if relation == "label" and not LabelBatches([each.label for each in dataset.train], 2, 0).groups:
         raise UnusableData(f"{path}: no label has two training rows, so no two texts belong together; add rows")
