@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import Sampler
 
 from training.dataset import Example
-from training.embedding.relations import relation_of
+from training.embedding.relations import partners_of, relation_of
 
 SEEDS_APART = 100_003
 TOGETHER = 2
@@ -76,7 +76,7 @@ class ShuffledBatches(EpochBatches):
 
 
 class DistinctBatches(EpochBatches):
-    """Every pair at most once, and no second text or negative that another first text of the batch belongs with.
+    """Every pair at most once, and no second text or negative that another first text of the batch stands beside in any pair.
 
     A row that fits nowhere waits for a later batch, and at the end for another epoch, whose order is another one.
     """
@@ -85,10 +85,7 @@ class DistinctBatches(EpochBatches):
         self, examples: Sequence[Example], negatives: Sequence[Sequence[str]], batch_size: int, seed: int
     ) -> None:
         super().__init__(len(examples), batch_size, seed)
-        partners: dict[str, set[str]] = defaultdict(set)
-        for example in examples:
-            assert example.text_pair is not None
-            partners[example.text].add(example.text_pair)
+        partners = partners_of(examples)
         self._near = [partners[example.text] | {example.text} for example in examples]
         """Texts that a row must not be told from."""
         self._told = [{example.text_pair, *others} for example, others in zip(examples, negatives, strict=True)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.dataset import Example
+from training.embedding.relations import partners_of
 from training.embedding.retrieval import units
 
 MOST = 0.95
@@ -16,18 +16,17 @@ MOST = 0.95
 
 
 def hard_negatives(examples: Sequence[Example], vectors: NDArray[np.float32], count: int) -> list[list[str]]:
-    """For each row up to `count` second texts of other rows, nearest first, that no row with this first text has.
+    """For each row up to `count` second texts of other rows, nearest first, that stand beside its first text in no pair.
 
     Of vectors [2 x rows, width]: all first texts, then all second ones. The first text itself is never one of them.
     """
     known = units(vectors)
     first, second = known[: len(examples)], known[len(examples) :]
     places: dict[str, int] = {}
-    partners: dict[str, set[str]] = defaultdict(set)
+    partners = partners_of(examples)
     for row, example in enumerate(examples):
         assert example.text_pair is not None
         places.setdefault(example.text_pair, row)
-        partners[example.text].add(example.text_pair)
     texts = list(places)
     candidates = second[list(places.values())]
     found: list[list[str]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal
 
@@ -17,6 +18,16 @@ def relation_of(examples: Sequence[Example]) -> Relation:
     if first.text_pair is None:
         return "label"
     return "score" if first.label else "pair"
+
+
+def partners_of(examples: Sequence[Example]) -> dict[str, set[str]]:
+    """Text -> the texts that it stands beside in some pair, whichever of the two comes first there."""
+    partners: dict[str, set[str]] = defaultdict(set)
+    for example in examples:
+        assert example.text_pair is not None
+        partners[example.text].add(example.text_pair)
+        partners[example.text_pair].add(example.text)
+    return partners
 
 
 def singles(examples: Sequence[Example]) -> list[Example]:

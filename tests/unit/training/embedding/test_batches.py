@@ -30,13 +30,21 @@ def test_no_text_of_a_batch_is_told_from_one_it_belongs_with(
     assert made[0]
     flat = [row for batch in made for row in batch]
     assert len(set(flat)) == len(flat)
-    partners = {text: {other for first, other, _ in rows if first == text} for text, _, _ in rows}
+    sides = [(first, other) for one, two, _ in rows for first, other in ((one, two), (two, one))]
+    partners = {text: {other for first, other in sides if first == text} for text, _, _ in rows}
     for batch in made:
         assert len(batch) <= size
         for row in batch:
             text = rows[row][0]
             others = [each for mate in batch if mate != row for each in (rows[mate][1], *negatives[mate])]
             assert not (partners[text] | {text}) & set(others)
+
+
+def test_pairs_bind_in_both_directions() -> None:
+    """(a, b) and (d, c) must not meet where (c, a) says that a and c belong together."""
+    examples = [Example(one, "", other, labels=()) for one, other in (("a", "b"), ("c", "a"), ("d", "c"))]
+    batches = DistinctBatches(examples, [[]] * 3, 3, 13)
+    assert all(len(batch) == 1 for number in range(10) for batch in epoch(batches, number))
 
 
 def test_pairs_without_a_text_in_common_are_all_seen_in_batches_of_one_size() -> None:

@@ -95,6 +95,12 @@ def test_hard_negatives_are_near_and_never_right() -> None:
     assert all(example.text_pair not in more for example, more in zip(examples, mined, strict=True))
 
 
+def test_what_stands_before_a_text_in_another_pair_is_no_negative_of_it() -> None:
+    examples = pairs(("球队", "赢了"), ("比赛", "球队"), ("门票", "比赛"), ("票价", "门票"))
+    given = vectors(*[(1, 0)] * 5, *[(0.9, 0.43)] * 3)
+    assert hard_negatives(examples, given, 4)[0] == ["门票"]
+
+
 def test_predictions_say_what_was_found() -> None:
     examples = pairs(("q1", "a1"), ("q2", "a2"))
     given = vectors((1, 0), (1, 0), (1, 0), (0, 1))
