@@ -32,6 +32,8 @@ class Collection:
     """The same of the candidates."""
     right: list[frozenset[int]]
     """For each query the positions of its candidates."""
+    itself: list[int | None]
+    """For each query where it stands among the candidates, unless that is right. It would be the nearest of all."""
 
     @classmethod
     def of(cls, identities: NDArray[np.int64]) -> Collection:
@@ -45,7 +47,24 @@ class Collection:
         right: dict[int, set[int]] = {query: set() for query in queries}
         for query, candidate in identities.tolist():
             right[query].add(place[candidate])
-        return cls(list(queries.values()), list(candidates.values()), [frozenset(right[query]) for query in queries])
+        return cls(
+            list(queries.values()),
+            list(candidates.values()),
+            [frozenset(right[query]) for query in queries],
+            [None if place.get(query) in right[query] else place.get(query) for query in queries],
+        )
+
+    def ranked(self, scores: Callable[[slice], Scores]) -> Ranked:
+        """Candidates of each query by their scores, [queries of the slice, candidates]; the query itself is the last of them."""
+        itself = np.array([-1 if place is None else place for place in self.itself])
+
+        def of_others(some: slice) -> Scores:
+            near, places = scores(some), itself[some]
+            rows = np.flatnonzero(places >= 0)
+            near[rows, places[rows]] = -np.inf
+            return near
+
+        return ranked(len(self.queries), of_others)
 
 
 def identities_of(examples: Sequence[Example]) -> NDArray[np.int64]:
@@ -71,7 +90,7 @@ def by_vectors(vectors: NDArray[np.float32], collection: Collection) -> Ranked:
     known = units(vectors)
     queries = known[collection.queries]
     candidates = known[rows:][collection.candidates]
-    return ranked(len(queries), lambda some: queries[some] @ candidates.T)
+    return collection.ranked(lambda some: queries[some] @ candidates.T)
 
 
 def ranked(queries: int, scores: Callable[[slice], Scores], deepest: int = DEEPEST) -> Ranked:

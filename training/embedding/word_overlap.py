@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer
 
 from training.duplicates import folded
-from training.embedding.retrieval import Collection, Ranked, ranked
+from training.embedding.retrieval import Collection, Ranked
 
 SATURATION, LENGTH = 1.2, 0.75
 """k1 and b of BM25, at their usual values."""
@@ -45,4 +45,4 @@ def by_words(first: Sequence[str], second: Sequence[str], collection: Collection
     def scores(some: slice) -> NDArray[np.float32]:
         return np.asarray((queries[some] @ candidates.T).todense(), np.float32)
 
-    return ranked(len(collection.queries), scores)
+    return collection.ranked(scores)

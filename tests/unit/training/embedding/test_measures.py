@@ -86,6 +86,19 @@ def test_shared_words_find_english_and_chinese() -> None:
     assert found[:2, 0].tolist() == [0, 1]
 
 
+def test_a_text_on_both_sides_does_not_find_itself() -> None:
+    examples = pairs(("银行利率", "利率是多少"), ("bank rate", "银行利率"), ("x", "y"), ("same", "same"))
+    collection = Collection.of(identities_of(examples))
+    assert collection.itself == [1, None, None, None]  # "same" is right of itself
+    given = vectors((1, 0), (0, 1), (-1, 0), (0.6, 0.8), (0.9, 0.1), (1, 0), (-1, 0), (0.6, 0.8))
+    found = by_vectors(given, collection)
+    assert found[0].tolist() == [0, 3, 2, 1]
+    assert found[3, 0] == 3
+    assert measures(found, collection)["mrr_at_10"][0] == 1.0
+    by_shared_words = by_words([e.text for e in examples], [e.text_pair or "" for e in examples], collection)
+    assert by_shared_words[0, 0] == 0
+
+
 def test_hard_negatives_are_near_and_never_right() -> None:
     examples = pairs(("q1", "a1"), ("q1", "a2"), ("q2", "b"), ("q3", "q1"))
     given = vectors((1, 0), (1, 0), (0, 1), (0, 1), (1, 0.1), (1, 0.2), (0.7, 0.7), (0.9, 0.1))
