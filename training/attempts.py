@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Protocol
 
+from training.failures import InvalidSettings
+
 
 class Directory(Protocol):
     """Where a step works: `root` holds everything, `trainer` the state of training, `record_path` says that it is complete."""
@@ -15,14 +17,43 @@ class Directory(Protocol):
     record_path: Path
 
 
+def require_own_folder(run: Directory) -> None:
+    """Raises InvalidSettings for a folder that holds files and was made by no attempt: it would be emptied."""
+    ours = _mark(run).is_file() or run.record_path.is_file()
+    if not ours and (run.root.is_file() or any(not path.is_dir() for path in run.root.rglob("*"))):
+        raise InvalidSettings(f"{run.root} exists and was not made by this command: remove it, or choose another name")
+
+
 def discard_other_attempt(run: Directory, step_fingerprint: str) -> None:
-    """Removes what an attempt with other data, settings or code left; keeps what this very attempt can resume from."""
-    mark = run.trainer / "fingerprint"
+    """Removes what an attempt with other data, settings or code left; keeps what this very attempt can resume from.
+
+    Raises InvalidSettings for a folder that others made, which is left as it is.
+    """
+    require_own_folder(run)
+    mark = _mark(run)
+    other = not mark.is_file() or mark.read_text(encoding="utf-8") != step_fingerprint
+    if other:
+        # a kill on the way leaves a folder that is known as ours, and in which nothing is resumed from
+        run.trainer.mkdir(parents=True, exist_ok=True)
+        mark.write_text("", encoding="utf-8")
     run.record_path.unlink(missing_ok=True)
-    if not mark.is_file() or mark.read_text(encoding="utf-8") != step_fingerprint:
-        shutil.rmtree(run.root, ignore_errors=True)
-    run.trainer.mkdir(parents=True, exist_ok=True)
-    mark.write_text(step_fingerprint, encoding="utf-8")
+    if other:
+        _empty(run.root, mark)
+        mark.write_text(step_fingerprint, encoding="utf-8")
+
+
+def _mark(run: Directory) -> Path:
+    return run.trainer / "fingerprint"
+
+
+def _empty(folder: Path, mark: Path) -> None:
+    for path in list(folder.iterdir()):
+        if path in mark.parents:
+            _empty(path, mark)
+        elif path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path != mark:
+            path.unlink()
 
 
 def last_checkpoint(run: Directory) -> Path | None:

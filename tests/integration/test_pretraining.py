@@ -130,7 +130,7 @@ def test_what_others_made_is_never_removed(tmp_path: Path) -> None:
     before = sorted(path.name for path in theirs.iterdir())
     with pytest.raises(InvalidSettings, match="would be overwritten"):
         run_pretraining(tmp_path, data, model=str(theirs), steps=1)
-    with pytest.raises(InvalidSettings, match="was not made by pretrain"):
+    with pytest.raises(InvalidSettings, match="was not made by this command"):
         run_pretraining(tmp_path, data, steps=1, **TINY)
     assert sorted(path.name for path in theirs.iterdir()) == before
 

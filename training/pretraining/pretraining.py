@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerState, set_seed
 
-from training.attempts import discard_other_attempt, last_checkpoint
+from training.attempts import discard_other_attempt, last_checkpoint, require_own_folder
 from training.data_parallel import Ranks
 from training.encoders import EncoderSource, find_encoder
 from training.failures import InvalidSettings, UnusableData
@@ -71,7 +71,9 @@ def pretrain(
     """
     begun = time.monotonic()
     source = None if settings.model is None else find_encoder(settings.model)
-    _require_own_folder(settings, run)
+    if settings.model is not None and Path(settings.model).resolve() == run.root.resolve():
+        raise InvalidSettings(f"{run.root} is the model to go on from, and would be overwritten: choose another name")
+    require_own_folder(run)
     with listener(console) as progress:
         corpus = read_corpus(settings, progress)
         discard_other_attempt(run, step_fingerprint)
@@ -113,14 +115,6 @@ def pretrain(
     for path in (*run.trainer.glob("checkpoint-*"), run.tokenizer):
         shutil.rmtree(path, ignore_errors=True)
     return record
-
-
-def _require_own_folder(settings: PretrainingSettings, run: EncoderDirectory) -> None:
-    """What other settings left is removed, so it must be ours."""
-    if settings.model is not None and Path(settings.model).resolve() == run.root.resolve():
-        raise InvalidSettings(f"{run.root} is the model to go on from, and would be overwritten: choose another name")
-    if run.root.is_dir() and any(run.root.iterdir()) and not (run.trainer / "fingerprint").is_file():
-        raise InvalidSettings(f"{run.root} exists and was not made by pretrain: choose another name")
 
 
 def _material(
