@@ -63,6 +63,12 @@ def label_rows(count: int) -> list[Row]:
     return [{"text": text, "label": label} for text, label in toy_rows(count)]
 
 
+def relation_in(record: RunRecord) -> object:
+    data = record.config["data"]
+    assert isinstance(data, dict)
+    return data["relation"]
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, RunRecord]:
     folder = tmp_path_factory.mktemp("pairs")
@@ -92,7 +98,7 @@ def test_answers_are_found_that_were_not_found_before(run: tuple[RunDirectory, R
     low, high = record.intervals["mrr_at_10"]
     assert low <= test["mrr_at_10"] <= high
     assert (record.labels, record.pair, record.pooling) == ([], False, "mean")
-    assert record.config["relation"] == "pair"
+    assert relation_in(record) == "pair"
     lines = (directory.evaluation / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     found = [json.loads(line) for line in lines]
     assert np.mean([line["rank"] == 1 for line in found]) == pytest.approx(test["recall_at_1"])
@@ -174,7 +180,7 @@ def test_a_variant_whose_vectors_are_no_numbers_is_refused(
 
 def test_numbers_order_the_cosines(scores_run: tuple[RunDirectory, RunRecord]) -> None:
     _, record = scores_run
-    assert record.config["relation"] == "score"
+    assert relation_in(record) == "score"
     assert record.metrics["test"]["spearman"] > record.metrics[BEFORE]["spearman"] + 0.3
     assert set(record.metrics["test"]) == {"spearman", "pearson"}
 
@@ -182,7 +188,7 @@ def test_numbers_order_the_cosines(scores_run: tuple[RunDirectory, RunRecord]) -
 def test_texts_of_one_label_come_together(labels_run: tuple[RunDirectory, RunRecord]) -> None:
     _, record = labels_run
     test = record.metrics["test"]
-    assert record.config["relation"] == "label"
+    assert relation_in(record) == "label"
     assert test["mean_average_precision"] > record.metrics[BEFORE]["mean_average_precision"] + 0.2
     assert test["neighbour_accuracy"] > 0.9
 

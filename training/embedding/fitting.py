@@ -14,7 +14,6 @@ from training.attempts import discard_other_attempt
 from training.dataset import Dataset, Example, Split
 from training.embedding.batches import TOGETHER, LabelBatches
 from training.embedding.evaluation import truth_of
-from training.embedding.losses import LOSS_NAMES
 from training.embedding.mining import given_negatives, hard_negatives
 from training.embedding.relations import relation_of, singles
 from training.embedding.rows import EncodedRows
@@ -67,8 +66,8 @@ def fit_encoder(settings: FineTuneSettings, run: RunDirectory, step_fingerprint:
     run.evaluation.mkdir(parents=True, exist_ok=True)
     judgement = task.compared(vectors, before, dataset, run.evaluation)
     save_checkpoint(partial(model.save, max_length=max_length), tokenization, run)
-    relation = relation_of(dataset.train)
-    config |= {"relation": relation, "loss": LOSS_NAMES[relation]}
+    # the loss follows from the relation, so that the recorded settings train the same again
+    config |= {"data": {**settings.data.model_dump(), "relation": relation_of(dataset.train)}, "loss": None}
     facts = Facts(max_length, model.pooling, False, step_fingerprint, time.monotonic() - begun)
     return complete(run, settings, dataset, judgement, effort, config, facts)
 

@@ -57,14 +57,6 @@ class SupervisedContrastiveLoss(nn.Module):
         return -means.mean()
 
 
-LOSS_NAMES: dict[Relation, str] = {
-    "pair": "in_batch_negatives",
-    "score": "cosent",
-    "label": "supervised_contrastive",
-}
-"""What a record calls them."""
-
-
 def loss_of(relation: Relation, settings: FineTuneSettings) -> Any:
     """pair: every other second text of the batch, and every negative, is one that a first text is told from (van den Oord et al.
     2018, InfoNCE). score: the order of the cosines is that of the numbers (Huang et al. 2024, CoSENT). label: as above."""
