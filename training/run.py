@@ -22,10 +22,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from training.dataset import Entity, Example, Split, TaskName
 from training.numbers import Scale
+from training.records import read_record
 from training.scope.record import ScopeRecord
 
 Part = Split | Literal["augmented", "unlabelled"]
@@ -235,12 +236,7 @@ class RunDirectory:
 
     def record(self) -> RunRecord | None:
         """The record of a complete run; None when there is none (yet), or one that another version of this program wrote."""
-        if not self.record_path.is_file():
-            return None
-        try:
-            return RunRecord.model_validate_json(self.record_path.read_text(encoding="utf-8"))
-        except (ValidationError, UnicodeDecodeError):
-            return None
+        return read_record(self.record_path, RunRecord)
 
     def write_record(self, record: RunRecord) -> None:
         """Marks the run complete (write aside, fsync, rename)."""

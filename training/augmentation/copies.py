@@ -13,15 +13,15 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from training.atomic_files import replace_file
 from training.augmentation.kinds import Change
 from training.augmentation.quotas import copies_of_rows
 from training.augmentation.settings import AugmentationSettings, Kind
 from training.dataset import Dataset, Example
 from training.duplicates import Progress, held_out, identity
 from training.look_alikes import sketched
+from training.records import read_record, write_record
 from training.run import AugmentationRecord
 from training.typos import Random
 
@@ -70,16 +70,13 @@ class Copies(BaseModel):
 
 def kept_copies(path: Path, dataset: Dataset) -> Copies | None:
     """Those that an attempt which was cut off has left; None where there are none of this data."""
-    try:
-        found = Copies.model_validate_json(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValidationError, UnicodeDecodeError):
-        return None
-    return found if found.data_fingerprint == dataset.fingerprint else None
+    found = read_record(path, Copies)
+    return found if found is not None and found.data_fingerprint == dataset.fingerprint else None
 
 
 def keep_copies(path: Path, copies: Copies) -> None:
     """As a whole or not at all."""
-    replace_file(path, lambda aside: aside.write_text(copies.model_dump_json(), encoding="utf-8"))
+    write_record(path, copies)
 
 
 @dataclass(frozen=True, slots=True)

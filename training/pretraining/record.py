@@ -12,10 +12,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from training.atomic_files import replace_file
 from training.encoders import PRETRAINING_RECORD
+from training.records import read_record, write_record
 
 
 class Quality(BaseModel):
@@ -89,14 +89,8 @@ class EncoderDirectory:
 
     def record(self) -> PretrainingRecord | None:
         """The record of a complete run; None when there is none (yet), or one that another version of this program wrote."""
-        if not self.record_path.is_file():
-            return None
-        try:
-            return PretrainingRecord.model_validate_json(self.record_path.read_text(encoding="utf-8"))
-        except (ValidationError, UnicodeDecodeError):
-            return None
+        return read_record(self.record_path, PretrainingRecord)
 
     def write_record(self, record: PretrainingRecord) -> None:
         """Marks the run complete."""
-        text = record.model_dump_json(indent=2) + "\n"
-        replace_file(self.record_path, lambda aside: aside.write_text(text, encoding="utf-8"))
+        write_record(self.record_path, record)

@@ -14,6 +14,7 @@ from training.failures import InvalidSettings
 from training.host import describe_host
 from training.inspection import DataReport
 from training.preparation import silent
+from training.records import read_record, write_record
 from training.report.answers import TASKS
 from training.report.card import render_card
 from training.report.contents import DataBrief, EvaluationReport, Reproduction, Variants
@@ -89,10 +90,8 @@ def brief_report(run: RunDirectory, record: RunRecord, settings: ReportSettings)
 
 def stored_report(run: RunDirectory, record: RunRecord) -> EvaluationReport | None:
     """The report of exactly this run; None when there is none, or one that another version of this program wrote."""
-    try:
-        text = (run.evaluation / "report.json").read_text(encoding="utf-8")
-        report = EvaluationReport.model_validate_json(text)
-    except (FileNotFoundError, ValidationError, UnicodeDecodeError):
+    report = read_record(run.evaluation / "report.json", EvaluationReport)
+    if report is None:
         return None
     same = (report.run_create_time, report.step_fingerprint) == (record.create_time, record.step_fingerprint)
     return report if same else None
@@ -103,7 +102,7 @@ def write_report(run: RunDirectory, record: RunRecord, report: EvaluationReport)
     run.evaluation.mkdir(parents=True, exist_ok=True)
     _write(run.evaluation / "report.html", render(run, record, report))
     _write(run.evaluation / "model_card.md", render_card(record, report))
-    _write(run.evaluation / "report.json", report.model_dump_json(indent=2) + "\n")
+    write_record(run.evaluation / "report.json", report)
 
 
 def with_variants(run: RunDirectory, record: RunRecord, variants: Variants) -> EvaluationReport:
@@ -117,9 +116,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _data(run: RunDirectory) -> DataBrief | None:
-    try:
-        report = DataReport.model_validate_json((run.data / "report.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValidationError, UnicodeDecodeError):
+    report = read_record(run.data / "report.json", DataReport)
+    if report is None:
         return None
     left_out = {
         "without a label": report.unlabelled,
