@@ -1,10 +1,19 @@
-"""Packages that only an extra brings."""
+"""Installed packages: those that only an extra brings, and versions for records."""
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from importlib.util import find_spec
 
 from training.failures import MissingPackage
+
+LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "datasets", "scikit-learn", "numpy")
+"""Those that training rests on."""
+
+
+def library_versions() -> dict[str, str]:
+    """Of each of them."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 def require(package: str, purpose: str, extra: str) -> None:

@@ -6,19 +6,17 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from training.data_parallel import ALONE, Ranks
 from training.dataset import Dataset
 from training.heads import Pooling
 from training.model_making import Tokenization
+from training.packages import library_versions
 from training.run import AugmentationRecord, DistillationRecord, Effort, RunDirectory, RunRecord
 from training.scope.record import ScopeRecord
 from training.settings import FineTuneSettings
 from training.tasks import Judgement
-
-LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "datasets", "scikit-learn", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ def complete(
         effort=effort,
         distillation=facts.distillation,
         augmentation=facts.augmentation,
-        versions={name: version(name) for name in LIBRARIES},
+        versions=library_versions(),
         seconds=facts.seconds,
         create_time=datetime.now(UTC).isoformat(timespec="seconds"),
     )

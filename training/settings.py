@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,6 +18,7 @@ from training.failures import InvalidSettings
 from training.report.settings import ReportSettings
 from training.scope.settings import ScopeSettings
 
+Settings = TypeVar("Settings", bound=BaseModel)
 Sampling = Literal["none", "over", "square_root", "under"]
 """How often rows are seen in an epoch. none: each once. over: those of small classes again and again, until each class has as
 many as the largest. square_root: half way there, by the square root of the classes' sizes. under: of each class as many as the
@@ -251,16 +252,18 @@ def load_settings(
     if "path" not in data:
         raise InvalidSettings("no data: give --data FILE, or data.path in the configuration file")
     present = {name: group for name, group in found.items() if group}
-    try:
-        return FineTuneSettings.model_validate({**values, **_given(flags), **present})
-    except ValidationError as error:
-        raise InvalidSettings(explain(error)) from None
+    return validated(FineTuneSettings, {**values, **_given(flags), **present})
 
 
 def data_settings(values: dict[str, Any]) -> DataSettings:
     """Settings of the data alone. Raises InvalidSettings that names each wrong field."""
+    return validated(DataSettings, values)
+
+
+def validated(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """Raises InvalidSettings that names each wrong field."""
     try:
-        return DataSettings.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         raise InvalidSettings(explain(error)) from None
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from training.data_settings import DataSettings
-from training.failures import InvalidSettings
-from training.settings import RunName, explain
+from training.settings import RunName, validated
 
 Via = Literal["vectors", "fine-tuning"]
 
@@ -36,7 +35,4 @@ class AuditSettings(BaseModel):
 
 def audit_settings(flags: dict[str, Any], data_flags: dict[str, Any]) -> AuditSettings:
     """Settings of the flags that were given. Raises InvalidSettings that names each wrong field."""
-    try:
-        return AuditSettings.model_validate({**flags, "data": data_flags})
-    except ValidationError as error:
-        raise InvalidSettings(explain(error)) from None
+    return validated(AuditSettings, {**flags, "data": data_flags})

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +17,7 @@ from training.data_parallel import Ranks
 from training.encoders import EncoderSource, find_encoder
 from training.failures import InvalidSettings, UnusableData
 from training.model_making import load_tokenizer, position_limit
+from training.packages import library_versions
 from training.pretraining.batches import Batches, Masking
 from training.pretraining.budget import Budget
 from training.pretraining.corpus import Corpus, read_corpus
@@ -31,7 +31,6 @@ from training.pretraining.wordpiece import train_tokenizer
 from training.progress import Steps, listener
 from training.trainer import CheckpointClock, chosen_precision
 
-LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "numpy")
 EPOCHS_FROM_CHECKPOINT, EPOCHS_FROM_SCRATCH = 3.0, 20.0
 WIDE, RATE_OF_WIDE, RATE_OF_NARROW = 384, 5e-5, 1e-4
 NARROW, RATE_FROM_SCRATCH = 256, 1e-3
@@ -107,7 +106,7 @@ def pretrain(
         data_fingerprint=material.corpus.fingerprint,
         step_fingerprint=step_fingerprint,
         config={**settings.model_dump(mode="json"), **shape, **trained.config},
-        versions={name: version(name) for name in LIBRARIES},
+        versions=library_versions(),
         seconds=time.monotonic() - begun,
         create_time=datetime.now(UTC).isoformat(timespec="seconds"),
     )

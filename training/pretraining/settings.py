@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from training.failures import InvalidSettings
-from training.settings import explain
+from training.settings import validated
 
 SCRATCH: dict[str, Any] = {
     "vocabulary": 8_000,
@@ -96,7 +95,4 @@ class PretrainingSettings(BaseModel):
 
 def load_pretraining_settings(flags: dict[str, Any]) -> PretrainingSettings:
     """Settings from flags. Raises InvalidSettings that names each wrong field."""
-    try:
-        return PretrainingSettings.model_validate(flags)
-    except ValidationError as error:
-        raise InvalidSettings(explain(error)) from None
+    return validated(PretrainingSettings, flags)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from training.atomic_files import replace_file
 from training.dataset import Split
 from training.duplicates import Progress
-from training.failures import InvalidSettings
 from training.host import describe_host
 from training.inspection import DataReport
 from training.preparation import silent
@@ -22,7 +19,7 @@ from training.report.measuring import headlines, measured_parts
 from training.report.page import render
 from training.report.settings import ReportSettings
 from training.run import RunDirectory, RunRecord
-from training.settings import explain
+from training.settings import validated
 
 
 def chosen_settings(run: RunDirectory, record: RunRecord, wanted: Mapping[str, object]) -> ReportSettings:
@@ -33,10 +30,7 @@ def chosen_settings(run: RunDirectory, record: RunRecord, wanted: Mapping[str, o
     stored = stored_report(run, record)
     known = stored.settings.model_dump() if stored is not None else record.config.get("report") or {}
     assert isinstance(known, dict)
-    try:
-        return ReportSettings.model_validate({**known, **wanted})
-    except ValidationError as error:
-        raise InvalidSettings(explain(error)) from None
+    return validated(ReportSettings, {**known, **wanted})
 
 
 def report_of(
