@@ -24,6 +24,7 @@ from training.failures import UnusableData
 from training.inspection import DataReport, Findings, describe
 from training.reading import Reading, read
 from training.splitting import split
+from training.tagging.annotation import annotated
 from training.tagging.decoding import bio_labels
 
 CountTokens = Callable[[list[str]], list[int]]
@@ -108,8 +109,13 @@ def _without_rare(examples: list[Example], settings: DataSettings) -> tuple[list
         return examples, {}
     counts = Counter(label for example in examples for label in example.given)
     rare = {label: count for label, count in counts.items() if count < settings.min_rows_per_class}
+    if counts and len(rare) == len(counts):
+        raise UnusableData(
+            f"{settings.path}: no label is left: all have fewer than {settings.min_rows_per_class} distinct rows, "
+            f"{_shown(rare)}. Add rows, or merge labels"
+        )
     if settings.label_kind == "entities":
-        return [_without_entities(example, rare) for example in examples], rare
+        return [_without_types(example, rare) for example in examples], rare
     if settings.label_separator is None:
         return [example for example in examples if example.label not in rare], rare
     # a text keeps the labels that stay; without any left it would claim that none applies
@@ -117,9 +123,8 @@ def _without_rare(examples: list[Example], settings: DataSettings) -> tuple[list
     return [_only(example, rare, settings.label_separator) for example in kept], rare
 
 
-def _without_entities(example: Example, rare: Mapping[str, int]) -> Example:
-    entities = tuple(entity for entity in example.entities or () if entity.label not in rare)
-    return replace(example, entities=entities, labels=tuple(sorted({entity.label for entity in entities})))
+def _without_types(example: Example, rare: Mapping[str, int]) -> Example:
+    return annotated(example, [entity for entity in example.entities or () if entity.label not in rare])
 
 
 def _only(example: Example, rare: dict[str, int], separator: str) -> Example:
@@ -138,11 +143,15 @@ def _require_classes(examples: list[Example], settings: DataSettings, cleaning: 
         )
     if settings.drop_rare_classes or len(counts) <= 1:
         return
-    rare = sorted((count, label) for label, count in counts.items() if count < settings.min_rows_per_class)
+    rare = {label: count for label, count in counts.items() if count < settings.min_rows_per_class}
     if rare:
-        shown = ", ".join(f"{label!r} ({count})" for count, label in rare[:10]) + (", ..." if len(rare) > 10 else "")
         raise UnusableData(
             f"{settings.path}: {len(rare)} of {len(counts)} classes have fewer than {settings.min_rows_per_class} distinct "
-            f"rows, too few for training, validation and test: {shown}. Add rows, merge classes, or leave them out with "
+            f"rows, too few for training, validation and test: {_shown(rare)}. Add rows, merge classes, or leave them out with "
             "--drop-rare-classes"
         )
+
+
+def _shown(rare: Mapping[str, int]) -> str:
+    ordered = sorted(rare.items(), key=lambda each: (each[1], each[0]))
+    return ", ".join(f"{label!r} ({count})" for label, count in ordered[:10]) + (", ..." if len(rare) > 10 else "")

@@ -19,6 +19,7 @@ from training.reading.encodings import decode
 from training.reading.json_lines import objects
 from training.reading.places import files_of
 from training.reading.source import Reading
+from training.tagging.annotation import annotated
 from training.tagging.joining import joined
 from training.tagging.schemes import chunks, faults, scheme_of
 from training.tagging.words import trimmed
@@ -120,17 +121,9 @@ def _example(row: Tagged | Marked) -> Example:
     else:
         text, places = joined(row.sentence.tokens)
         entities = list(_whole(text, places, row.sentence.tags))
-    return Example(
-        text=text,
-        label="; ".join(f"{text[each.start : each.end]} ({each.label} {each.start}-{each.end})" for each in entities)
-        or "no entity",
-        split=row.origin.split,
-        source=row.origin.source,
-        row=row.origin.row,
-        extra=row.origin.extra,
-        labels=tuple(sorted({entity.label for entity in entities})),
-        entities=tuple(entities),
-    )
+    origin = row.origin
+    example = Example(text, "", split=origin.split, source=origin.source, row=origin.row, extra=origin.extra)
+    return annotated(example, entities)
 
 
 def _whole(text: str, places: Sequence[tuple[int, int]], tags: Sequence[str]) -> Iterator[Entity]:

@@ -16,6 +16,7 @@ from training.losses import FocalLoss, TokenLoss
 from training.outputs import Logits
 from training.plots import plot_calibration, plot_confusion, plot_label_scores
 from training.settings import FineTuneSettings
+from training.tagging.annotation import NO_ENTITY
 from training.tagging.decoding import types_of
 from training.tagging.scores import confusion, counts, micro_f1, shared, strict_scores, uncertainty
 from training.tagging.word_labels import WordLabels
@@ -23,7 +24,6 @@ from training.tasks.files import write_metrics, write_predictions
 from training.tasks.task import Judgement
 
 AXES = ("stated probability of a word's best label", "share of words where it was right")
-NO_ENTITY = "no entity"
 
 
 class Entities:

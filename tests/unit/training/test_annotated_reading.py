@@ -11,8 +11,8 @@ import pytest
 from tests.fakes.annotated_sentences import sentences, write_conll, write_spans
 from training.data_settings import DataSettings
 from training.dataset import Entity, Example, Split
-from training.failures import InvalidSettings, UnreadableData
-from training.preparation import prepare
+from training.failures import InvalidSettings, UnreadableData, UnusableData
+from training.preparation import distinct_rows, prepare
 from training.reading import Reading, read
 from training.settings import load_settings
 
@@ -220,13 +220,43 @@ def test_the_same_text_with_other_entities_is_a_conflict(tmp_path: Path) -> None
     assert report.exact_duplicates == 1
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("please fly me to Paris", "Please  fly me to paris"),
+        ("我想订一张去 Paris 的票", "我想订一张去 ＰＡＲＩＳ 的票"),
+        ("the ﬁrst flight to Paris", "the first flight to PARIS"),
+    ],
+)
+def test_two_spellings_annotated_alike_are_one_text_and_no_conflict(tmp_path: Path, one: str, other: str) -> None:
+    def marked(text: str) -> tuple[str, list[tuple[int, int, str]]]:
+        start = max(text.lower().find("paris"), text.lower().find("ｐａｒｉｓ"))
+        return text, [(start, start + len("paris"), "PLACE")]
+
+    rows = [*sentences(100), marked(one), marked(other)]
+    settings = DataSettings(
+        path=str(write_spans(tmp_path / "rows.jsonl", rows)), label_kind="entities", min_rows_per_class=1
+    )
+    found = distinct_rows(settings)
+    assert found.duplicates.conflicts == []
+    (kept,) = [each for each in found.examples if "PLACE" in each.given]
+    assert (kept.text, told(kept)) == (one, [("PLACE", "Paris")])
+
+
 def test_rare_types_are_an_error_or_leave_their_texts(tmp_path: Path) -> None:
     rows = [*sentences(100), ("a rare bird came by", [(2, 11, "BIRD")])]
     path = str(write_spans(tmp_path / "rows.jsonl", rows))
     dataset = prepare(DataSettings(path=path, label_kind="entities", drop_rare_classes=True)).dataset
     assert "B-BIRD" not in dataset.labels
     kept = [each for part in (dataset.train, dataset.validation, dataset.test) for each in part]
-    assert [each.entities for each in kept if each.text == "a rare bird came by"] == [()]
+    assert [(each.entities, each.label) for each in kept if each.text == "a rare bird came by"] == [((), "no entity")]
+
+
+def test_a_file_of_rare_types_alone_has_nothing_to_learn(tmp_path: Path) -> None:
+    rows = [("one rare bird came by", [(9, 13, "BIRD")]), *((f"nothing at all on day {n * 7919}", []) for n in range(30))]
+    path = str(write_spans(tmp_path / "rows.jsonl", rows))
+    with pytest.raises(UnusableData, match=r"no label is left: all have fewer than 3 distinct rows.*'BIRD' \(1\)"):
+        prepare(DataSettings(path=path, label_kind="entities", drop_rare_classes=True))
 
 
 def test_one_type_is_enough(tmp_path: Path) -> None:
