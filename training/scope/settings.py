@@ -18,7 +18,7 @@ class ScopeSettings(BaseModel):
     path: str | None = None
     """A file of texts that are none of the classes: csv, tsv, jsonl, parquet, or txt with one text a line. None: none are
     known; then the threshold still holds for the texts in scope, but nobody knows how many others are found."""
-    detector: Literal["auto", "max_softmax", "energy", "mahalanobis", "combined", "combined_with_outliers"] = "auto"
+    detector: DetectorName | Literal["auto"] = "auto"
     """auto: the one that finds most of the validation split's texts out of scope at the operating point; without any such texts
     `combined`."""
     acceptance: float = Field(default=0.99, ge=0.5, le=0.9999)
@@ -29,6 +29,11 @@ class ScopeSettings(BaseModel):
     """Of their loss, beside that of the rows in scope."""
     exposure_share: float = Field(default=0.1, gt=0, le=2)
     """Of them seen in an epoch, as a share of the rows in scope; fewer texts than that are seen again and again."""
+
+    @property
+    def learns_from_texts(self) -> bool:
+        """Whether texts out of scope are needed for learning, not only to choose and to measure by."""
+        return self.exposure or self.detector == "combined_with_outliers"
 
     @model_validator(mode="after")
     def _consistent(self) -> ScopeSettings:

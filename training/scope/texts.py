@@ -56,12 +56,13 @@ def outside_texts(
             f"well); give {FEWEST} or more, or leave the file out"
         )
     shares = data.model_copy(update={"validation_fraction": VALIDATION_FRACTION, "test_fraction": TEST_FRACTION})
-    return _parts(fill_splits(kept, groups, shares), among, scope.path)
+    return _parts(fill_splits(kept, groups, shares), among, scope)
 
 
-def _parts(assigned: Sequence[Example], among: int, path: str) -> OutsideTexts:
+def _parts(assigned: Sequence[Example], among: int, scope: ScopeSettings) -> OutsideTexts:
     train, validation, test = ([each for each in assigned if each.split is split] for split in Split)
-    for split, rows in ((Split.VALIDATION, validation), (Split.TEST, test)):
-        if not rows:
-            raise UnusableData(f"{path}: no text is left for the {split} split; add texts, or leave out the column")
+    needed = {Split.TRAIN: scope.learns_from_texts, Split.VALIDATION: True, Split.TEST: True}
+    for split, rows in zip(Split, (train, validation, test), strict=True):
+        if needed[split] and not rows:
+            raise UnusableData(f"{scope.path}: no text is left for the {split} split; add texts, or leave out the column")
     return OutsideTexts(train, validation, test, among)

@@ -102,6 +102,16 @@ def test_what_cannot_be_used_is_named(name: str, lines: list[str], part: str, tm
         read(write(tmp_path / name, lines))
 
 
+def test_texts_for_learning_are_asked_for_before_training_only_where_something_learns_from_them(tmp_path: Path) -> None:
+    rows = [f"{text},{('dev', 'test')[n % 2]}" for n, text in enumerate(ENGLISH)]
+    path = write(tmp_path / "o.csv", ["text,split", *rows])
+    assert [len(read(path).of(split)) for split in Split] == [0, 10, 10]
+    for more in ({"exposure": True}, {"detector": "combined_with_outliers"}):
+        scope = ScopeSettings(path=str(path), **more)
+        with pytest.raises(UnusableData, match="no text is left for the train split"):
+            outside_texts(scope, DataSettings(path="rows.csv"), INSIDE, False, silent)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnreadableData, match="does not exist"):
         read(tmp_path / "o.txt")
