@@ -118,8 +118,8 @@ def drop_near(
 ) -> tuple[list[Example], list[int]]:
     """Drops near-duplicates of one label (or about one number) and one split; ties looser look-alikes into groups.
 
-    With `first_texts` those alone are compared, as of questions whose long answers would hide how they differ; what is dropped
-    then has the second text of what it repeats.
+    With `first_texts` those alone are compared, as of questions whose long answers would hide how they differ; only rows with
+    the same second text then count as one.
     Returns the kept examples and, for each, the number of its group: rows of a group belong in one split.
     """
     index = LookAlikes(group_threshold)
@@ -131,14 +131,13 @@ def drop_near(
             progress("looking for near-duplicates", done, len(examples))
         sketch = sketched(folded(example.text) if first_texts else identity(example))
         near = index.find(sketch)
-        alike = (p for p, s in near if s >= threshold and _alike(kept[p], example, tolerance))
-        repeated = next((p for p in alike if not first_texts or _answers(kept[p]) == _answers(example)), None)
+        same = [p for p, s in near if s >= threshold and (not first_texts or _answers(kept[p]) == _answers(example))]
+        agreeing = [p for p in same if _agree(kept[p], example, tolerance)]
+        repeated = next((p for p in agreeing if kept[p].split == example.split), None)
         if repeated is not None:
             report.near.append((example.row, kept[repeated].row))
             continue
-        report.similar_with_other_label += any(
-            s >= threshold and not _agree(kept[p], example, tolerance) for p, s in near
-        )
+        report.similar_with_other_label += len(agreeing) < len(same)
         position = groups.add()
         for other, _ in near:
             groups.join(position, other)
@@ -208,10 +207,6 @@ def label_variants(examples: Iterable[Example]) -> list[list[str]]:
 
 def _answers(example: Example) -> tuple[str | None, str | None]:
     return example.text_pair, example.negative
-
-
-def _alike(kept: Example, example: Example, tolerance: float) -> bool:
-    return _agree(kept, example, tolerance) and kept.split == example.split
 
 
 def _agree(one: Example, other: Example, tolerance: float) -> bool:

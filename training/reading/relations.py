@@ -7,7 +7,7 @@ from dataclasses import replace
 from training.data_settings import DataSettings
 from training.dataset import Example
 from training.failures import UnreadableData
-from training.numbers import number_of
+from training.numbers import as_text, number_of
 from training.reading.columns import PAIR_NAMES, Columns, find_columns
 from training.reading.table import Record, Table
 
@@ -55,19 +55,19 @@ def find_related_columns(table: Table, settings: DataSettings) -> Columns:
 
 
 def related_example(example: Example, record: Record, columns: Columns) -> Example:
-    """The example without labels where it is a pair. Raises UnreadableData where its similarity is no number."""
+    """The example without labels where it is a pair, with its similarity as a number. Raises UnreadableData where it is none."""
     if columns.text_pair is None:
         return example
     if columns.label is not None:
-        _require_number(example, columns)
-        return replace(example, labels=())
+        value = _similarity(example, columns)
+        return replace(example, value=value, label=as_text(value), labels=())
     negative = (record.values.get(columns.negative) or "").strip() if columns.negative is not None else ""
     return replace(example, labels=(), negative=negative or None)
 
 
-def _require_number(example: Example, columns: Columns) -> None:
+def _similarity(example: Example, columns: Columns) -> float:
     try:
-        number_of(example.label)
+        return number_of(example.label)
     except ValueError as error:
         raise UnreadableData(
             f"{example.source}, line {example.row}, column {columns.label!r}: {error}; write how near the texts are, such as "

@@ -86,7 +86,8 @@ def _file(path: Path, settings: DataSettings) -> Table:
 
 
 def _require(table: Table, columns: Columns) -> None:
-    for name in (columns.text, columns.label, columns.text_pair, columns.negative):
+    # negatives serve training alone: files of the other splits may lack them
+    for name in (columns.text, columns.label, columns.text_pair):
         if name is not None and name not in table.columns:
             raise UnreadableData(f"{table.source} has no column {name!r}; it has {', '.join(map(repr, table.columns))}")
 

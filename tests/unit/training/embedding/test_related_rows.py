@@ -108,6 +108,40 @@ def test_one_pair_with_two_negatives_is_two_rows_that_are_kept_in_the_run(tmp_pa
     ]
 
 
+def scored(*more: str) -> list[str]:
+    """Rows of pairs with their similarity, no two alike."""
+    distinct = [f"{n * 7919} is the first of them {n},{n * 104729} the second {n},{n % 6 / 2:g}" for n in range(40)]
+    return ["sentence1,sentence2,score", *distinct, *more]
+
+
+def test_similarities_are_numbers_of_which_a_text_keeps_the_median(tmp_path: Path) -> None:
+    same = "两个 people are playing chess,Two persons play chess"
+    rows = scored(f"{same},0.80", f"{same},0.8", f"{same},1.4")
+    prepared = prepare(settings(tmp_path, rows))
+    dataset, report = prepared.dataset, prepared.report
+    found = [row for row in (*dataset.train, *dataset.validation, *dataset.test) if "chess" in row.text]
+    assert [(row.value, row.label, row.given) for row in found] == [(0.8, "0.8", ())]
+    assert [(each.labels, each.outcome) for each in report.conflicts] == [({"0.8": 2, "1.4": 1}, "kept as '0.8'")]
+    assert report.numbers is not None
+    assert (report.numbers.lowest, report.numbers.highest) == (0.0, 2.5)
+    assert [each.label for each in report.classes] == ["0", "0.5", "0.8", "1", "1.5", "2", "2.5"]
+
+
+def test_only_equal_second_texts_make_another_similarity_a_doubt(tmp_path: Path) -> None:
+    first = "A long sentence about the weather of next week in the north of the country"
+    rows = scored(f"{first},It rains,2.5", f"{first}!,A dog barks,0", f"{first}.,It rains,0.5")
+    report = prepare(settings(tmp_path, rows)).report
+    assert report.similar_with_other_label == 1
+    assert report.near_duplicates == 0
+
+
+def test_files_of_the_other_splits_need_no_negatives(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("query,passage\nwhere is it,over there\n", encoding="utf-8")
+    lines = ["query,passage,negative", "who is it,a friend,a foe"]
+    found = read(settings(tmp_path, lines, test_path=str(tmp_path / "test.csv"))).examples
+    assert [(each.text, each.negative) for each in found] == [("who is it", "a foe"), ("where is it", None)]
+
+
 @pytest.mark.parametrize(
     ("said", "pooling"),
     [
