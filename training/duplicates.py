@@ -7,9 +7,10 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Literal
 
-from training.dataset import Dataset, Example
+from training.dataset import Dataset, Example, Split
 from training.look_alikes import LookAlikes, sketched
 from training.numbers import SAME, Scale, as_text
 
@@ -185,13 +186,18 @@ class Groups:
 def leaks(
     examples: Iterable[Example], key: Callable[[Example], str] = identity
 ) -> dict[tuple[str, str], list[tuple[int, int]]]:
-    """Texts, as `key` tells them apart, that stand in two of the user's splits: (split, split) -> rows of both."""
-    seen: dict[str, Example] = {}
-    found: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    """Texts, as `key` tells them apart, that stand in two of the user's splits: (split, split) -> the first row of each in both.
+
+    Rows without a split beside such as have one are training rows.
+    """
+    seen: dict[str, dict[Split, int]] = defaultdict(dict)
     for example in examples:
-        first = seen.setdefault(key(example), example)
-        if first.split != example.split:
-            found[str(first.split), str(example.split)].append((first.row, example.row))
+        seen[key(example)].setdefault(example.split or Split.TRAIN, example.row)
+    found: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    for one, other in combinations(Split, 2):
+        for rows in seen.values():
+            if one in rows and other in rows:
+                found[one.value, other.value].append((rows[one], rows[other]))
     return dict(found)
 
 

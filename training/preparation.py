@@ -89,7 +89,9 @@ def distinct_rows(settings: DataSettings, progress: Progress = silent) -> Distin
     progress("cleaning", len(reading.examples), len(reading.examples))
     duplicates = DuplicateReport()
     ranked = settings.label_kind == "relevance"
-    found_leaks = leaks(cleaned, query_identity if ranked else identity)
+    related = settings.relation is not None
+    # what keeps rows together when they are split is what must not stand in two of the user's splits
+    found_leaks = leaks(cleaned, query_identity if ranked or related else identity)
     unique = drop_exact(cleaned, settings.conflicts, duplicates)
     unique, dropped = _without_rare(unique, settings)
     if ranked:
@@ -98,7 +100,6 @@ def distinct_rows(settings: DataSettings, progress: Progress = silent) -> Distin
     else:
         # sentences that differ in their entities alone are not one: look-alikes only stay together
         threshold = 1.0 if settings.label_kind == "entities" else settings.near_duplicate_threshold
-        related = settings.relation is not None
         kept, groups = drop_near(unique, threshold, settings.group_threshold, duplicates, progress, first_texts=related)
     _require_classes(kept, settings, cleaning)
     return DistinctRows(kept, groups, reading, cleaning, duplicates, found_leaks, dropped)

@@ -65,6 +65,16 @@ def test_leaks_name_the_rows_of_both_splits() -> None:
     assert leaks(rows) == {("train", "test"): [(2, 9)]}
 
 
+def test_a_text_leaks_once_between_any_two_splits_however_often_it_stands_there() -> None:
+    order = [Split.TEST, Split.TRAIN, None, Split.TEST, Split.VALIDATION, Split.TRAIN]
+    rows = [Example("一样 same", "a", split=split, row=row) for row, split in enumerate(order, start=2)]
+    assert leaks(rows) == {
+        ("train", "validation"): [(3, 6)],
+        ("train", "test"): [(3, 2)],
+        ("validation", "test"): [(6, 2)],
+    }
+
+
 def test_label_spellings_are_noticed() -> None:
     rows = [Example("t", label) for label in ("Card Arrival", "card_arrival", "other")]
     assert label_variants(rows) == [["Card Arrival", "card_arrival"]]

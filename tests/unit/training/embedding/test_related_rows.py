@@ -142,6 +142,13 @@ def test_files_of_the_other_splits_need_no_negatives(tmp_path: Path) -> None:
     assert [(each.text, each.negative) for each in found] == [("who is it", "a foe"), ("where is it", None)]
 
 
+@pytest.mark.parametrize("other", ["a question,an answer,another foe", "A question,another answer,foe"])
+def test_a_question_in_two_splits_is_a_leak_whatever_stands_beside_it(tmp_path: Path, other: str) -> None:
+    rows = [f"topic {n * 7919} asked,reply {n},wrong {n},train" for n in range(20)]
+    lines = ["query,passage,negative,split", *rows, "a question,an answer,a foe,train", f"{other},test"]
+    assert prepare(settings(tmp_path, lines)).report.leaks == {"train and test": 1}
+
+
 @pytest.mark.parametrize(
     ("said", "pooling"),
     [
