@@ -74,7 +74,9 @@ def annotated_row(row: dict[str, Any], columns: Columns, origin: Origin) -> Tagg
         split = named_split(str(row.get(columns.split) or ""), f"{where}, column {columns.split!r}")
     used = {columns.text, columns.label, columns.split}
     extra = {
-        name: str(value) for name, value in row.items() if name not in used and isinstance(value, str | int | float)
+        name: check_characters(str(value), f"{where}, column {name!r}")
+        for name, value in row.items()
+        if name not in used and isinstance(value, str | int | float)
     }
     origin = Origin(origin.source, origin.row, split, extra)
     content, labels = row[columns.text], row[columns.label]
@@ -91,8 +93,10 @@ def _sentence(tokens: object, tags: object, columns: Columns, where: str, row: i
     assert isinstance(tokens, list) and isinstance(tags, list)
     if len(tokens) != len(tags) or not tokens:
         raise UnreadableData(f"{where}: {len(tokens)} tokens and {len(tags)} tags; each token needs one")
+    tags = [tag.strip() for tag in tags]
     for position, (token, tag) in enumerate(zip(tokens, tags, strict=True), start=1):
         check_characters(token, f"{where}, token {position}")
+        check_characters(tag, f"{where}, tag {position}")
         if not is_tag(tag):
             raise UnreadableData(f"{where}, tag {position}: {NO_TAG.format(tag[:40])}")
     return Sentence([token.strip() or " " for token in tokens], tags, [row] * len(tokens))
@@ -120,7 +124,7 @@ def _entity(span: object, text: str, where: str) -> Entity:
         raise UnreadableData(
             f"{where}: expected an object with the whole numbers start and end, and a label, which is text"
         )
-    label = " ".join(label.split())
+    label = check_characters(" ".join(label.split()), f"{where}, label")
     if not 0 <= begin < finish <= len(text):
         raise UnreadableData(
             f"{where}: start {begin} and end {finish} are no stretch of a text of {len(text)} characters; start counts from 0, "

@@ -60,6 +60,8 @@ def _object(line: str, number: int, path: Path) -> dict[str, Any]:
         raise UnreadableData(f"{path}, line {number}: {error}") from None
     if not isinstance(value, dict):
         raise UnreadableData(f"{path}, line {number}: not a JSON object; write one object a line")
+    for key in value:
+        check_characters(key, f"{path}, line {number}, column {key!r}")
     return value
 
 

@@ -116,6 +116,12 @@ def test_texts_with_spans_keep_their_characters(tmp_path: Path) -> None:
         ({"text": "a   c", "spans": [{"start": 1, "end": 3, "label": "A"}]}, "nothing but white space"),
         ({"text": "abc", "spans": "A"}, "expected a list of objects"),
         ({"text": "abc\ud800", "spans": []}, "half of a surrogate pair"),
+        ({"text": "abc", "spans": [], "shop": "a\ud800"}, "column 'shop', character 2: half of a surrogate pair"),
+        (
+            {"text": "abc", "spans": [{"start": 0, "end": 1, "label": "\udfff"}]},
+            "entity 1, label, character 1: half of a surrogate pair",
+        ),
+        ({"tokens": ["a"], "tags": ["B-\ud800"]}, "tag 1, character 3: half of a surrogate pair"),
         ({"tokens": ["a", "b"], "tags": ["O"]}, "2 tokens and 1 tags"),
         ({"tokens": ["a", 1], "tags": ["O", "O"]}, "column 'tokens': expected a list of words"),
         ({"tokens": ["a"], "tags": [3]}, "column 'tags': expected a list of words"),
@@ -148,6 +154,12 @@ def test_faults_of_columns_are_named_by_line(tmp_path: Path, text: str, message:
     with pytest.raises(UnreadableData, match=str(tmp_path)) as error:
         reading(conll(tmp_path, text))
     assert message in str(error.value)
+
+
+def test_white_space_around_a_tag_is_no_part_of_it(tmp_path: Path) -> None:
+    rows = {"tokens": ["Ada", "met", "Li"], "tags": ["B-PER ", " O", "B-PER"]}, {"tokens": ["北"], "tags": ["\tB-LOC"]}
+    found = reading(jsonl(tmp_path, *rows)).examples
+    assert [told(example) for example in found] == [[("PER", "Ada"), ("PER", "Li")], [("LOC", "北")]]
 
 
 def test_other_files_are_refused_with_those_that_are_read(tmp_path: Path) -> None:

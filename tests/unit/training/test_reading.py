@@ -95,6 +95,7 @@ def test_a_bad_file_is_refused_with_what_where_and_what_to_do(
         ('["a", "b"]', ["line 2", "not a JSON object"]),
         ('{"text": ["a"], "label": "b"}', ["line 2", "'text'", "nested list"]),
         ('{"text": "\\ud800", "label": "b"}', ["line 2", "'text'", "surrogate"]),
+        ('{"text": "a", "label": "b", "\\ud800": "c"}', ["line 2", r"column '\ud800'", "surrogate"]),
     ],
 )
 def test_a_bad_json_line_is_named(tmp_path: Path, line: str, parts: list[str]) -> None:
