@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Literal
 
 Scheme = Literal["BIO", "IOB1", "BIOES", "BILOU", "BMES"]
@@ -92,6 +93,7 @@ def faults(tags: Sequence[str], scheme: Scheme) -> list[int]:
     return found
 
 
+@lru_cache(maxsize=1024)
 def parts(tag: str) -> tuple[str, str]:
     """Prefix and type; O has no type."""
     match = TAG.fullmatch(tag)

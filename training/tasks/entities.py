@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from training.calibration import expected_calibration_error, fit_temperature, reliability, softmax
+from training.calibration import Reliability, expected_calibration_error, fit_temperature, reliability, softmax
 from training.dataset import Dataset, Entity, Example, Split
 from training.losses import FocalLoss, TokenLoss
 from training.outputs import Logits
@@ -18,7 +19,16 @@ from training.plots import plot_calibration, plot_confusion, plot_label_scores
 from training.settings import FineTuneSettings
 from training.tagging.annotation import NO_ENTITY
 from training.tagging.decoding import types_of
-from training.tagging.scores import confusion, counts, micro_f1, shared, strict_scores, uncertainty
+from training.tagging.scores import (
+    Counts,
+    StrictScores,
+    confusion,
+    counts,
+    micro_f1,
+    shared,
+    strict_scores,
+    uncertainty,
+)
 from training.tagging.word_labels import WordLabels
 from training.tasks.files import write_metrics, write_predictions
 from training.tasks.task import Judgement
@@ -50,71 +60,92 @@ class Entities:
             Split.TEST: self.truth(dataset.test, dataset.labels),
         }
         temperature = fit_temperature(logits[Split.VALIDATION], truths[Split.VALIDATION].flat)
-        metrics = {split.value: _scores(logits[split], truths[split], temperature) for split in truths}
-        intervals, more = _test_report(logits[Split.TEST], truths[Split.TEST], temperature, folder)
+        answers = {split: _Answers.of(logits[split], truths[split], temperature) for split in truths}
+        metrics = {split.value: _scores(answers[split]) for split in answers}
+        intervals, more = _test_report(answers[Split.TEST], folder)
         write_metrics(folder, temperature, metrics, {"intervals": intervals, **more})
-        probabilities = softmax(logits[Split.TEST] / np.float32(temperature))
-        write_predictions(folder, _lines(dataset.test, probabilities, truths[Split.TEST]))
+        write_predictions(folder, _lines(dataset.test, answers[Split.TEST]))
         return Judgement(temperature, None, metrics, intervals)
 
 
-def _scores(logits: Logits, truth: WordLabels, temperature: float) -> dict[str, float]:
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What a model says of a split beside what is right, computed once for scores, plots and predictions."""
+
+    truth: WordLabels
+    types: list[str]
+    probabilities: NDArray[np.float64]
+    """Of each word's labels, calibrated."""
+    located: list[list[tuple[Entity, int, int]]]
+    said: list[list[Entity]]
+    strict: StrictScores
+    counted: Counts
+    before: Reliability
+    after: Reliability
+    """Reliability of the words' probabilities, before and after the temperature."""
+
+    @classmethod
+    def of(cls, logits: Logits, truth: WordLabels, temperature: float) -> _Answers:
+        types = types_of(truth.labels)
+        located = truth.located(logits.argmax(axis=1))
+        said = [[entity for entity, _, _ in row] for row in located]
+        probabilities = softmax(logits / np.float32(temperature))
+        return cls(
+            truth=truth,
+            types=types,
+            probabilities=probabilities,
+            located=located,
+            said=said,
+            strict=strict_scores(truth.entities, said, types),
+            counted=counts(truth.entities, said, types),
+            before=reliability(softmax(logits), truth.flat),
+            after=reliability(probabilities, truth.flat),
+        )
+
+
+def _scores(answers: _Answers) -> dict[str, float]:
     """Those of a split. `reachable_recall` is what the best labels could reach: an entity that begins or ends within a word, or
     behind the longest input, is found by none.
     """
-    types = types_of(truth.labels)
-    said = truth.decoded(logits.argmax(axis=1))
-    strict = strict_scores(truth.entities, said, types)
-    present = [f1 for _, _, f1, entities in strict.by_type if entities]
-    within = counts(truth.entities, truth.decoded(truth.flat), types)
-    precision, recall, f1 = strict.micro
+    truth = answers.truth
+    present = [f1 for _, _, f1, entities in answers.strict.by_type if entities]
+    within = counts(truth.entities, truth.decoded(truth.flat), answers.types)
+    precision, recall, f1 = answers.strict.micro
     return {
         "micro_f1": f1,
         "precision": precision,
         "recall": recall,
         "macro_f1": sum(present) / max(1, len(present)),
         "reachable_recall": float(within.right.sum() / max(1, within.given.sum())),
-        "calibration_error_before": expected_calibration_error(reliability(softmax(logits), truth.flat)),
-        "calibration_error": expected_calibration_error(
-            reliability(softmax(logits / np.float32(temperature)), truth.flat)
-        ),
+        "calibration_error_before": expected_calibration_error(answers.before),
+        "calibration_error": expected_calibration_error(answers.after),
     }
 
 
-def _test_report(
-    logits: Logits, truth: WordLabels, temperature: float, folder: Path
-) -> tuple[dict[str, tuple[float, float]], dict[str, Any]]:
+def _test_report(answers: _Answers, folder: Path) -> tuple[dict[str, tuple[float, float]], dict[str, Any]]:
     """Intervals; and each type's scores, and types by what they were taken for. Draws the plots."""
-    types = types_of(truth.labels)
-    said = truth.decoded(logits.argmax(axis=1))
-    found = counts(truth.entities, said, types)
-    intervals, of_types = uncertainty(found, types)
-    strict = strict_scores(truth.entities, said, types).by_type
+    types, strict = answers.types, answers.strict.by_type
+    intervals, of_types = uncertainty(answers.counted, types)
     per_type = [
         {"type": kind, "precision": p, "recall": r, "f1": f1, "f1_interval": interval, "entities": entities}
         for kind, (p, r, f1, entities), interval in zip(types, strict, of_types, strict=True)
     ]
-    matrix = confusion(truth.entities, said, types)
+    matrix = confusion(answers.truth.entities, answers.said, types)
     plot_confusion(matrix, [*types, NO_ENTITY], folder / "confusion.png")
-    rows = dict(zip(types, (found.given > 0).sum(axis=0).tolist(), strict=True))
+    rows = dict(zip(types, (answers.counted.given > 0).sum(axis=0).tolist(), strict=True))
     plot_label_scores(
         {kind: f1 for kind, (_, _, f1, _) in zip(types, strict, strict=True)}, rows, folder / "labels.png"
     )
-    before = reliability(softmax(logits), truth.flat)
-    after = reliability(softmax(logits / np.float32(temperature)), truth.flat)
-    errors = (expected_calibration_error(before), expected_calibration_error(after))
-    plot_calibration(before, after, errors, AXES, folder / "calibration.png")
+    errors = (expected_calibration_error(answers.before), expected_calibration_error(answers.after))
+    plot_calibration(answers.before, answers.after, errors, AXES, folder / "calibration.png")
     return intervals, {"per_type": per_type, "types": [*types, NO_ENTITY], "confusion": matrix.tolist()}
 
 
-def _lines(
-    examples: Sequence[Example], probabilities: NDArray[np.float64], truth: WordLabels
-) -> Iterator[dict[str, object]]:
+def _lines(examples: Sequence[Example], answers: _Answers) -> Iterator[dict[str, object]]:
     """A line for each text, those with the most confident mistakes first."""
-    best = probabilities.max(axis=1)
-    located = truth.located(probabilities.argmax(axis=1))
+    truth, best = answers.truth, answers.probabilities.max(axis=1)
     lines: list[tuple[float, dict[str, object]]] = []
-    for row, (example, said) in enumerate(zip(examples, located, strict=True)):
+    for row, (example, said) in enumerate(zip(examples, answers.located, strict=True)):
         words = best[truth.bounds[row] : truth.bounds[row + 1]]
         sure = {entity: float(best[begin:end].mean()) for entity, begin, end in said}
         mistakes = _mistakes(example, sure, words, truth.words[row])
@@ -133,7 +164,7 @@ def _mistakes(
     example: Example, sure: Mapping[Entity, float], words: NDArray[np.float64], places: Sequence[Any]
 ) -> list[dict[str, Any]]:
     """What was said and is not so, and what is so and nothing was said of, with the model's probability, surest first."""
-    given = set(example.entities or ())
+    given = example.entities or ()
     wrong: list[dict[str, Any]] = []
     for entity, probability in sure.items():
         if entity not in given:
