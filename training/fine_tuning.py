@@ -23,6 +23,7 @@ from training.encoders import EncoderSource, find_encoder
 from training.encoding import chosen_max_length, encode, token_counter
 from training.heads import Classifier, SequenceClassifier
 from training.model_making import Tokenization, load_tokenizer, make_model, make_tokenizer, position_limit
+from training.outputs import require_finite
 from training.preparation import Prepared, prepare
 from training.progress import listener
 from training.run import RunDirectory, RunRecord
@@ -94,8 +95,9 @@ def fine_tune(
         Split.VALIDATION: predict_logits(model, encoded.validation, tokenization.pad_token_id),
         Split.TEST: predict_logits(model, encoded.test, tokenization.pad_token_id),
     }
+    require_finite(logits.values())
     run.evaluation.mkdir(parents=True, exist_ok=True)
-    judgement = task.judge(logits, dataset, run.evaluation)
+    judgement = task.measured(logits, dataset).written(run.evaluation)
     model.shift(judgement.shift)
     detector, scope = None, None
     if settings.out_of_scope is not None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from training.failures import InvalidSettings
+
 Logits = NDArray[np.float32]
 """[decisions, labels]: a decision for each row, or where words are labelled for each word, row by row."""
 
@@ -23,3 +25,14 @@ def arranged(parts: Iterable[tuple[Sequence[int], NDArray[np.float32]]], reads: 
             tokens = reads[position]
             found[position] = value[np.newaxis] if tokens is None else value[tokens]
     return np.concatenate(found)
+
+
+def finite(outputs: Logits) -> bool:
+    """Whether all of them are numbers that can be compared."""
+    return bool(np.isfinite(outputs).all())
+
+
+def require_finite(outputs: Iterable[Logits]) -> None:
+    """Raises InvalidSettings where some are not: the training diverged, and there is nothing to judge."""
+    if not all(map(finite, outputs)):
+        raise InvalidSettings("the training diverged: the model's outputs are not finite; lower learning_rate")

@@ -21,6 +21,7 @@ from training.encoding import EncodedDataset
 from training.heads import Classifier
 from training.methods import apply_method, merge, trainable
 from training.model_making import Tokenization
+from training.outputs import Logits, finite
 from training.progress import Steps, listener
 from training.query_batches import QueryBatches
 from training.run import Effort, RunDirectory
@@ -29,7 +30,7 @@ from training.scope.exposure import exposed
 from training.scope.judging import Rows
 from training.sentence_encoder import SentenceEncoder
 from training.settings import RANKING_LOSSES, FineTuneSettings, usual_loss
-from training.tasks import Task
+from training.tasks import Objective
 from training.trainer import (
     AfterEpoch,
     BestEpoch,
@@ -56,7 +57,7 @@ class Encoded:
 
 def train(
     settings: FineTuneSettings,
-    task: Task[Any],
+    task: Objective[Any],
     dataset: Dataset,
     encoded: Encoded,
     model: Classifier | SentenceEncoder,
@@ -89,7 +90,7 @@ def train(
         training = module.training
         logits = predict_logits(module, encoded.validation, tokenization.pad_token_id)
         module.train(training)
-        return task.score(logits, truth)
+        return epoch_score(task, logits, truth)
 
     best = BestEpoch(run.trainer, score, settings.early_stopping_patience, after_epoch, ranks)
     with listener(console) as progress:
@@ -124,6 +125,11 @@ def train(
     )
     chosen = {"epochs": epochs, "learning_rate": rate, "mixed_precision": precision}
     return {**chosen, "loss": settings.loss or usual_loss(settings.task)}, effort
+
+
+def epoch_score(task: Objective[Any], logits: Logits, truth: Any) -> float:
+    """How good the model is after an epoch, 1 at best; -inf where its outputs are not finite, so that no epoch is worse."""
+    return task.score(logits, truth) if finite(logits) else float("-inf")
 
 
 def composed_batches(

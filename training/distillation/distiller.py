@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -144,8 +142,7 @@ class Distiller:
     def _scores(self, logits: Mapping[str, Logits], dataset: Dataset) -> dict[str, float]:
         """As the student's own: temperature and thresholds from the validation rows, metrics of the test rows."""
         judged = {split: logits[split.value] for split in (Split.VALIDATION, Split.TEST)}
-        with tempfile.TemporaryDirectory(prefix="bertline-teacher-") as folder:
-            return self._task.judge(judged, dataset, Path(folder)).metrics["test"]
+        return self._task.measured(judged, dataset).metrics["test"]
 
     def _tell(self, console: Console) -> None:
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in self._unlabelled.left_out.items())

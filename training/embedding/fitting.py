@@ -23,6 +23,7 @@ from training.encoding import EncodedDataset, encode
 from training.failures import InvalidSettings, UnusableData
 from training.fine_tuning import fitting_length, fitting_tokenizer, prepared_rows
 from training.model_making import Tokenization, make_sentence_encoder, position_limit
+from training.outputs import require_finite
 from training.run import RunDirectory, RunRecord
 from training.run_completion import Facts, complete, save_checkpoint
 from training.sentence_encoder import SentenceEncoder
@@ -63,6 +64,7 @@ def fit_encoder(settings: FineTuneSettings, run: RunDirectory, step_fingerprint:
     set_seed(settings.seed)
     config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console, loop=EncoderTrainer)
     vectors = {split: predict_logits(model, each, tokenization.pad_token_id) for split, each in held_out.items()}
+    require_finite(vectors.values())
     run.evaluation.mkdir(parents=True, exist_ok=True)
     judgement = task.compared(vectors, before, dataset, run.evaluation)
     save_checkpoint(partial(model.save, max_length=max_length), tokenization, run)

@@ -41,20 +41,14 @@ class Embedding:
         scores = scores_of(logits, truth)
         return scores[headline("embedding", scores)[0]]
 
-    def judge(self, logits: Mapping[Split, Logits], dataset: Dataset, folder: Path) -> Judgement:
-        """The measures of both splits."""
-        return self.compared(logits, None, dataset, folder)
-
-    def compared(
-        self, vectors: Mapping[Split, Logits], before: Logits | None, dataset: Dataset, folder: Path
-    ) -> Judgement:
-        """The same beside the test scores of the encoder before training, and of pairs beside those of shared words."""
+    def compared(self, vectors: Mapping[Split, Logits], before: Logits, dataset: Dataset, folder: Path) -> Judgement:
+        """The measures of both splits beside the test scores of the encoder before training, and of pairs beside those of shared
+        words; writes metrics and predictions."""
         parts = {Split.VALIDATION: dataset.validation, Split.TEST: dataset.test}
         truths = {split: truth_of(rows, dataset.labels) for split, rows in parts.items()}
         scored = {split.value: evaluated(vectors[split], truth) for split, truth in truths.items()}
         test = truths[Split.TEST]
-        if before is not None:
-            scored[BEFORE] = evaluated(before, test)
+        scored[BEFORE] = evaluated(before, test)
         if relation_of_truth(test) == "pair":
             scored[WORDS] = _by_shared_words(dataset.test)
         metrics = {name: each.scores for name, each in scored.items()}

@@ -13,6 +13,7 @@ from torch import nn
 
 from training.calibration import Reliability, expected_calibration_error, fit_temperature, reliability, softmax
 from training.dataset import Dataset, Entity, Example, Split
+from training.intervals import Interval
 from training.losses import FocalLoss, TokenLoss
 from training.outputs import Logits
 from training.plots import plot_calibration, plot_confusion, plot_label_scores
@@ -31,7 +32,7 @@ from training.tagging.scores import (
 )
 from training.tagging.word_labels import WordLabels
 from training.tasks.files import write_metrics, write_predictions
-from training.tasks.task import Judgement
+from training.tasks.task import Measured
 
 AXES = ("stated probability of a word's best label", "share of words where it was right")
 
@@ -53,19 +54,34 @@ class Entities:
         """F1 over all entities."""
         return micro_f1(truth.entities, truth.decoded(logits.argmax(axis=1)))
 
-    def judge(self, logits: Mapping[Split, Logits], dataset: Dataset, folder: Path) -> Judgement:
-        """F1, precision and recall of entities and the words' calibration error, of both splits; types and their confusion."""
+    def measured(self, logits: Mapping[Split, Logits], dataset: Dataset) -> Measured:
+        """F1, precision and recall of entities and the words' calibration error, of both splits."""
         truths = {
             Split.VALIDATION: self.truth(dataset.validation, dataset.labels),
             Split.TEST: self.truth(dataset.test, dataset.labels),
         }
         temperature = fit_temperature(logits[Split.VALIDATION], truths[Split.VALIDATION].flat)
         answers = {split: _Answers.of(logits[split], truths[split], temperature) for split in truths}
-        metrics = {split.value: _scores(answers[split]) for split in answers}
-        intervals, more = _test_report(answers[Split.TEST], folder)
-        write_metrics(folder, temperature, metrics, {"intervals": intervals, **more})
-        write_predictions(folder, _lines(dataset.test, answers[Split.TEST]))
-        return Judgement(temperature, None, metrics, intervals)
+        return MeasuredEntities(
+            temperature=temperature,
+            metrics={split.value: _scores(answers[split]) for split in answers},
+            examples=dataset.test,
+            answers=answers[Split.TEST],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredEntities(Measured):
+    """The test split's, with a temperature for all words."""
+
+    examples: list[Example]
+    answers: _Answers
+
+    def _write(self, folder: Path) -> dict[str, Interval]:
+        intervals, more = _test_report(self.answers, folder)
+        write_metrics(folder, self.temperature, self.metrics, {"intervals": intervals, **more})
+        write_predictions(folder, _lines(self.examples, self.answers))
+        return intervals
 
 
 @dataclass(frozen=True, slots=True)

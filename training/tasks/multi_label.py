@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,15 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 from torch import nn
 
-from training.calibration import binned, fit_binary_temperature, sigmoid
+from training.calibration import Reliability, binned, fit_binary_temperature, sigmoid
 from training.dataset import Dataset, Example, Split
+from training.intervals import Interval
 from training.losses import BinaryFocalLoss
 from training.plots import plot_calibration, plot_label_scores
 from training.settings import FineTuneSettings
 from training.tasks.files import write_metrics, write_predictions
 from training.tasks.multi_label_evaluation import MultiLabelEvaluation, evaluate_labels, uncertainty_of_labels
-from training.tasks.task import Judgement, Logits, Truth
+from training.tasks.task import Logits, Measured, Truth
 from training.tasks.thresholds import chosen_thresholds
 
 AXES = ("stated probability of a label", "share of texts that have it")
@@ -47,8 +49,8 @@ class MultiLabel:
             return 0.0
         return float(average_precision_score(truth[:, present], logits[:, present], average="macro"))
 
-    def judge(self, logits: Mapping[Split, Logits], dataset: Dataset, folder: Path) -> Judgement:
-        """F1 at the thresholds, average precision and calibration error of both splits; F1 of each label."""
+    def measured(self, logits: Mapping[Split, Logits], dataset: Dataset) -> Measured:
+        """F1 at the thresholds, average precision and calibration error of both splits."""
         labels = dataset.labels
         truths = {Split.VALIDATION: _matrix(dataset.validation, labels), Split.TEST: _matrix(dataset.test, labels)}
         temperature = fit_binary_temperature(logits[Split.VALIDATION], truths[Split.VALIDATION])
@@ -57,16 +59,41 @@ class MultiLabel:
         results = {split: evaluate_labels(probabilities[split], truths[split], labels, thresholds) for split in truths}
         raw = {split: binned(sigmoid(logits[split]), truths[split] > 0) for split in truths}
         metrics = {split.value: result.scores(raw[split]) for split, result in results.items()}
-        test = results[Split.TEST]
-        errors = (metrics["test"]["calibration_error_before"], metrics["test"]["calibration_error"])
-        plot_calibration(raw[Split.TEST], test.reliability, errors, AXES, folder / "calibration.png")
-        _plot(test, folder / "labels.png")
-        decided = probabilities[Split.TEST] >= np.array(thresholds)
-        intervals = uncertainty_of_labels(decided, truths[Split.TEST] > 0)
-        write_metrics(folder, temperature, metrics, {"intervals": intervals, "per_label": test.per_label})
-        rows = zip(dataset.test, probabilities[Split.TEST], strict=True)
-        write_predictions(folder, (_line(example, row, labels, thresholds) for example, row in rows))
-        return Judgement(temperature, thresholds, metrics, intervals)
+        return MeasuredDecisions(
+            temperature=temperature,
+            thresholds=thresholds,
+            metrics=metrics,
+            dataset=dataset,
+            truth=truths[Split.TEST],
+            probabilities=probabilities[Split.TEST],
+            before=raw[Split.TEST],
+            test=results[Split.TEST],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredDecisions(Measured):
+    """`truth`, `probabilities` and `test` are of the test split; `before` is its reliability at temperature 1."""
+
+    thresholds: list[float]
+    dataset: Dataset
+    truth: NDArray[np.float32]
+    probabilities: NDArray[np.float64]
+    before: Reliability
+    test: MultiLabelEvaluation
+
+    def _write(self, folder: Path) -> dict[str, Interval]:
+        errors = (self.metrics["test"]["calibration_error_before"], self.metrics["test"]["calibration_error"])
+        plot_calibration(self.before, self.test.reliability, errors, AXES, folder / "calibration.png")
+        _plot(self.test, folder / "labels.png")
+        decided = self.probabilities >= np.array(self.thresholds)
+        intervals = uncertainty_of_labels(decided, self.truth > 0)
+        more = {"intervals": intervals, "per_label": self.test.per_label}
+        write_metrics(folder, self.temperature, self.metrics, more)
+        rows = zip(self.dataset.test, self.probabilities, strict=True)
+        labels = self.dataset.labels
+        write_predictions(folder, (_line(example, row, labels, self.thresholds) for example, row in rows))
+        return intervals
 
 
 def _matrix(examples: Sequence[Example], labels: Sequence[str]) -> NDArray[np.float32]:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from training.calibration import binned, expected_calibration_error, fit_relevance, sigmoid
+from training.calibration import Reliability, binned, expected_calibration_error, fit_relevance, sigmoid
 from training.dataset import Dataset, Example, Split
 from training.duplicates import query_identity
-from training.failures import InvalidSettings
-from training.intervals import bootstrap
+from training.intervals import Interval, bootstrap
 from training.plots import plot_calibration
 from training.ranking_losses import ListwiseSoftmaxLoss, PointwiseLoss, RankNetLoss
 from training.settings import FineTuneSettings
 from training.tasks.files import write_metrics, write_predictions
 from training.tasks.ranking_evaluation import mean_scores, query_scores
-from training.tasks.task import Judgement, Logits, Truth
+from training.tasks.task import Logits, Measured, Truth
 
 AXES = ("stated relevance", "mean relevance of the rows")
 LOSSES = {"ranknet": RankNetLoss, "listwise_softmax": ListwiseSoftmaxLoss}
@@ -38,14 +38,10 @@ class PairScoring:
 
     def score(self, logits: Logits, truth: Truth) -> float:
         """nDCG@10, mean over the queries."""
-        if not np.isfinite(logits).all():
-            return float("-inf")
         return mean_scores(query_scores(logits[:, 0], truth))["ndcg_at_10"]
 
-    def judge(self, logits: Mapping[Split, Logits], dataset: Dataset, folder: Path) -> Judgement:
-        """nDCG@10, MRR, MAP and calibration error of both splits; intervals over the test split's queries."""
-        if not all(np.isfinite(each).all() for each in logits.values()):
-            raise InvalidSettings("the training diverged: the model's outputs are not finite; lower learning_rate")
+    def measured(self, logits: Mapping[Split, Logits], dataset: Dataset) -> Measured:
+        """nDCG@10, MRR, MAP and calibration error of both splits."""
         truths = {
             Split.VALIDATION: self.truth(dataset.validation, dataset.labels),
             Split.TEST: self.truth(dataset.test, dataset.labels),
@@ -64,14 +60,38 @@ class PairScoring:
             }
             for split in truths
         }
-        test = by_query[Split.TEST]
+        return MeasuredRanking(
+            temperature=temperature,
+            metrics=metrics,
+            shift=shift,
+            examples=dataset.test,
+            stated=stated[Split.TEST],
+            by_query=by_query,
+            before=raw[Split.TEST],
+            after=bins[Split.TEST],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredRanking(Measured):
+    """Of the test split `examples`, `stated` relevance [rows], and reliability without and with Platt scaling; the scores of
+    single queries, [queries, metrics], of both splits."""
+
+    examples: list[Example]
+    stated: NDArray[np.float64]
+    by_query: dict[Split, NDArray[np.float64]]
+    before: Reliability
+    after: Reliability
+
+    def _write(self, folder: Path) -> dict[str, Interval]:
+        test = self.by_query[Split.TEST]
         intervals = bootstrap(len(test), lambda positions: mean_scores(test[positions]))
-        errors = (metrics["test"]["calibration_error_before"], metrics["test"]["calibration_error"])
-        plot_calibration(raw[Split.TEST], bins[Split.TEST], errors, AXES, folder / "calibration.png")
-        counted = {split.value: len(by_query[split]) for split in truths}
-        write_metrics(folder, temperature, metrics, {"intervals": intervals, "queries": counted})
-        write_predictions(folder, map(_line, dataset.test, stated[Split.TEST].tolist()))
-        return Judgement(temperature, None, metrics, intervals, shift)
+        errors = (self.metrics["test"]["calibration_error_before"], self.metrics["test"]["calibration_error"])
+        plot_calibration(self.before, self.after, errors, AXES, folder / "calibration.png")
+        counted = {split.value: len(queries) for split, queries in self.by_query.items()}
+        write_metrics(folder, self.temperature, self.metrics, {"intervals": intervals, "queries": counted})
+        write_predictions(folder, map(_line, self.examples, self.stated.tolist()))
+        return intervals
 
 
 def relevance_and_query(relevance: Sequence[float], examples: Sequence[Example]) -> NDArray[np.float32]:

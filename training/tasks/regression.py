@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from training.dataset import Dataset, Example, Split
-from training.failures import InvalidSettings
+from training.intervals import Interval
 from training.plots import plot_numbers
 from training.settings import FineTuneSettings
 from training.tasks.files import write_metrics, write_predictions
-from training.tasks.number_evaluation import evaluate_numbers, r_squared, uncertainty_of_numbers
-from training.tasks.task import Judgement, Logits, Truth
+from training.tasks.number_evaluation import Numbers, evaluate_numbers, r_squared, uncertainty_of_numbers
+from training.tasks.task import Logits, Measured, Truth
 
 
 class Regression:
@@ -33,24 +33,36 @@ class Regression:
         """R², the share of the variance that the model explains; below 0 it is worse than the mean."""
         return r_squared(logits[:, 0].astype(np.float64), truth[:, 0].astype(np.float64))
 
-    def judge(self, logits: Mapping[Split, Logits], dataset: Dataset, folder: Path) -> Judgement:
-        """Errors and correlations of both splits, in the units of the data; predicted against true numbers as a plot."""
-        if not all(np.isfinite(each).all() for each in logits.values()):
-            raise InvalidSettings("the training diverged: the model's outputs are not finite; lower learning_rate")
+    def measured(self, logits: Mapping[Split, Logits], dataset: Dataset) -> Measured:
+        """Errors and correlations of both splits, in the units of the data."""
         rows = {Split.VALIDATION: dataset.validation, Split.TEST: dataset.test}
         truth = {split: np.array([example.value for example in rows[split]], np.float64) for split in rows}
         predicted = {split: _in_units(logits[split], dataset) for split in rows}
         metrics = {split.value: evaluate_numbers(predicted[split], truth[split]) for split in rows}
-        intervals = uncertainty_of_numbers(predicted[Split.TEST], truth[Split.TEST])
-        plot_numbers(predicted[Split.TEST], truth[Split.TEST], metrics["test"], folder / "predicted.png")
-        write_metrics(folder, 1.0, metrics, {"intervals": intervals})
-        write_predictions(folder, map(_line, dataset.test, predicted[Split.TEST].tolist()))
-        return Judgement(1.0, None, metrics, intervals)
+        return MeasuredNumbers(
+            metrics=metrics, examples=dataset.test, predicted=predicted[Split.TEST], truth=truth[Split.TEST]
+        )
 
 
-def _in_units(logits: Logits, dataset: Dataset) -> NDArray[np.float64]:
+@dataclass(frozen=True, kw_only=True)
+class MeasuredNumbers(Measured):
+    """The test split's, in the units of the data."""
+
+    examples: list[Example]
+    predicted: Numbers
+    truth: Numbers
+
+    def _write(self, folder: Path) -> dict[str, Interval]:
+        intervals = uncertainty_of_numbers(self.predicted, self.truth)
+        plot_numbers(self.predicted, self.truth, self.metrics["test"], folder / "predicted.png")
+        write_metrics(folder, self.temperature, self.metrics, {"intervals": intervals})
+        write_predictions(folder, map(_line, self.examples, self.predicted.tolist()))
+        return intervals
+
+
+def _in_units(logits: Logits, dataset: Dataset) -> Numbers:
     assert dataset.scale is not None
-    numbers: NDArray[np.float64] = dataset.scale.mean + dataset.scale.deviation * logits[:, 0].astype(np.float64)
+    numbers: Numbers = dataset.scale.mean + dataset.scale.deviation * logits[:, 0].astype(np.float64)
     return numbers
 
 

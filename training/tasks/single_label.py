@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from training.calibration import fit_temperature, reliability, softmax
+from training.calibration import Reliability, fit_temperature, reliability, softmax
 from training.conformal import conformal_thresholds, coverage_report
 from training.dataset import Dataset, Example, Split
-from training.evaluation import evaluate, uncertainty
+from training.evaluation import Evaluation, evaluate, uncertainty
+from training.intervals import Interval
 from training.losses import FocalLoss
 from training.plots import plot_calibration, plot_confusion
 from training.schedule import class_weights
 from training.settings import FineTuneSettings
 from training.tasks.files import write_metrics, write_predictions
-from training.tasks.task import Judgement, Logits, Truth
+from training.tasks.task import Logits, Measured, Truth
 
 AXES = ("stated probability of the best label", "share of rows where it was right")
 
@@ -42,8 +44,8 @@ class SingleLabel:
         """Accuracy."""
         return float((logits.argmax(axis=1) == truth).mean())
 
-    def judge(self, logits: Mapping[Split, Logits], dataset: Dataset, folder: Path) -> Judgement:
-        """Accuracy, F1 and calibration error of both splits; confusion matrix."""
+    def measured(self, logits: Mapping[Split, Logits], dataset: Dataset) -> Measured:
+        """Accuracy, F1 and calibration error of both splits."""
         truths = {
             Split.VALIDATION: self._indices(dataset.validation, dataset),
             Split.TEST: self._indices(dataset.test, dataset),
@@ -53,32 +55,54 @@ class SingleLabel:
         results = {split: evaluate(probabilities[split], truths[split], dataset.labels) for split in truths}
         raw = {split: reliability(softmax(logits[split]), truths[split]) for split in truths}
         metrics = {split.value: result.scores(raw[split]) for split, result in results.items()}
-        test = results[Split.TEST]
-        plot_confusion(test.confusion, dataset.labels, folder / "confusion.png")
-        errors = (metrics["test"]["calibration_error_before"], metrics["test"]["calibration_error"])
-        plot_calibration(raw[Split.TEST], test.reliability, errors, AXES, folder / "calibration.png")
-        intervals = uncertainty(logits[Split.TEST], truths[Split.TEST])
-        thresholds = conformal_thresholds(probabilities[Split.VALIDATION], truths[Split.VALIDATION])
-        more = {
-            "intervals": intervals,
-            "prediction_sets": coverage_report(probabilities[Split.TEST], truths[Split.TEST], thresholds),
-            "per_class": test.per_class,
-            "confusion": test.confusion.tolist(),
-        }
-        write_metrics(folder, temperature, metrics, more)
-        rows = zip(dataset.test, probabilities[Split.TEST], strict=True)
-        write_predictions(folder, (self._line(example, row, dataset) for example, row in rows))
-        return Judgement(temperature, None, metrics, intervals)
+        return MeasuredLabels(
+            temperature=temperature,
+            metrics=metrics,
+            dataset=dataset,
+            truths=truths,
+            probabilities=probabilities,
+            before=raw[Split.TEST],
+            test=results[Split.TEST],
+        )
 
     def _indices(self, examples: Sequence[Example], dataset: Dataset) -> NDArray[np.int64]:
         return self.truth(examples, dataset.labels).astype(np.int64, copy=False)
 
-    @staticmethod
-    def _line(example: Example, row: NDArray[np.float64], dataset: Dataset) -> dict[str, object]:
-        best = int(row.argmax())
-        return {
-            "text": example.text,
-            "label": example.label,
-            "predicted": dataset.labels[best],
-            "probability": round(float(row[best]), 6),
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredLabels(Measured):
+    """`truths` and `probabilities` are of validation and test; `before` is the test split's reliability at temperature 1."""
+
+    dataset: Dataset
+    truths: dict[Split, NDArray[np.int64]]
+    probabilities: dict[Split, NDArray[np.float64]]
+    before: Reliability
+    test: Evaluation
+
+    def _write(self, folder: Path) -> dict[str, Interval]:
+        labels, truth, probabilities = self.dataset.labels, self.truths[Split.TEST], self.probabilities[Split.TEST]
+        plot_confusion(self.test.confusion, labels, folder / "confusion.png")
+        errors = (self.metrics["test"]["calibration_error_before"], self.metrics["test"]["calibration_error"])
+        plot_calibration(self.before, self.test.reliability, errors, AXES, folder / "calibration.png")
+        intervals = uncertainty(probabilities, truth)
+        thresholds = conformal_thresholds(self.probabilities[Split.VALIDATION], self.truths[Split.VALIDATION])
+        more = {
+            "intervals": intervals,
+            "prediction_sets": coverage_report(probabilities, truth, thresholds),
+            "per_class": self.test.per_class,
+            "confusion": self.test.confusion.tolist(),
         }
+        write_metrics(folder, self.temperature, self.metrics, more)
+        rows = zip(self.dataset.test, probabilities, strict=True)
+        write_predictions(folder, (_line(example, row, labels) for example, row in rows))
+        return intervals
+
+
+def _line(example: Example, row: NDArray[np.float64], labels: Sequence[str]) -> dict[str, object]:
+    best = int(row.argmax())
+    return {
+        "text": example.text,
+        "label": example.label,
+        "predicted": labels[best],
+        "probability": round(float(row[best]), 6),
+    }

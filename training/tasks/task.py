@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from training.intervals import Interval
 from training.outputs import Logits
 from training.settings import FineTuneSettings
 
-__all__ = ["Judgement", "Logits", "Task", "Truth"]
+__all__ = ["Judgement", "Logits", "Measured", "Objective", "Task", "Truth"]
 
 Truth = NDArray[np.int64] | NDArray[np.float32]
 """What is right of each row: the index of its label, [rows]; 1 for each label that applies, else 0, [rows, labels]; the
@@ -39,8 +40,26 @@ class Judgement:
     """What is added to every logit before the checkpoint is saved."""
 
 
-class Task(Protocol[OfTask]):
-    """One kind of question that a model can answer."""
+@dataclass(frozen=True, kw_only=True)
+class Measured(ABC):
+    """A judgement before it is written down. Each task keeps in a form of its own what the files are made of."""
+
+    metrics: dict[str, dict[str, float]]
+    temperature: float = 1.0
+    thresholds: list[float] | None = None
+    shift: float = 0.0
+
+    def written(self, folder: Path) -> Judgement:
+        """Leaves metrics, plots and predictions in a folder, which exists, and adds the intervals, which take as long."""
+        return Judgement(self.temperature, self.thresholds, self.metrics, self._write(folder), self.shift)
+
+    @abstractmethod
+    def _write(self, folder: Path) -> dict[str, Interval]:
+        """Writes the files; returns the intervals."""
+
+
+class Objective(Protocol[OfTask]):
+    """What a training loop needs to know of the question that a model learns to answer."""
 
     def truth(self, examples: Sequence[Example], labels: Sequence[str]) -> OfTask:
         """What is right, for the loss and the scores."""
@@ -51,5 +70,9 @@ class Task(Protocol[OfTask]):
     def score(self, logits: Logits, truth: OfTask) -> float:
         """How good the model is, 1 at best; the epoch with the highest score is kept."""
 
-    def judge(self, logits: Mapping[Split, Logits], dataset: Dataset, folder: Path) -> Judgement:
-        """Decides on the validation rows what is to be decided, then measures; writes metrics, plots and predictions."""
+
+class Task(Objective[OfTask], Protocol[OfTask]):
+    """One kind of question that a classifier can answer, and how good its answers are."""
+
+    def measured(self, logits: Mapping[Split, Logits], dataset: Dataset) -> Measured:
+        """Decides on the validation rows what is to be decided, then measures both splits."""

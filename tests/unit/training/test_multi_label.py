@@ -176,7 +176,9 @@ def test_the_judgement_says_what_it_decided_and_leaves_its_files(tmp_path: Path)
     dataset = Dataset([], examples, examples, ["a", "b"], "")
     truth = MULTI.truth(examples, dataset.labels)
     logits = np.where(truth > 0, 1.0, -3.0).astype(np.float32)
-    judgement = MULTI.judge({Split.VALIDATION: logits, Split.TEST: logits}, dataset, tmp_path)
+    measured = MULTI.measured({Split.VALIDATION: logits, Split.TEST: logits}, dataset)
+    assert not list(tmp_path.iterdir())
+    judgement = measured.written(tmp_path)
     assert judgement.metrics["test"]["micro_f1"] == judgement.metrics["test"]["exact_match"] == 1.0
     assert judgement.thresholds is not None
     lines = (tmp_path / "predictions.jsonl").read_text(encoding="utf-8").splitlines()

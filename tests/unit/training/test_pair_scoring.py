@@ -252,7 +252,9 @@ def test_the_judgement_counts_queries_and_leaves_its_files(tmp_path: Path) -> No
     ]
     dataset = Dataset([], examples, examples, [], "")
     logits = np.array([[5.0 if n % 4 == 0 else 3.0] for n in range(80)], np.float32)
-    judgement = PAIRS.judge({Split.VALIDATION: logits, Split.TEST: logits}, dataset, tmp_path)
+    measured = PAIRS.measured({Split.VALIDATION: logits, Split.TEST: logits}, dataset)
+    assert not list(tmp_path.iterdir())
+    judgement = measured.written(tmp_path)
     assert judgement.metrics["test"]["ndcg_at_10"] == judgement.metrics["test"]["mrr"] == 1.0
     assert judgement.metrics["test"]["calibration_error"] < 0.05 < judgement.metrics["test"]["calibration_error_before"]
     assert judgement.shift == pytest.approx(-4.0, abs=0.2)

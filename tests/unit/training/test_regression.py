@@ -219,16 +219,11 @@ def test_the_judgement_is_in_units_and_leaves_its_files(tmp_path: Path) -> None:
     examples = [Example(f"text {n}", str(n), value=float(n), target=scale.standardised(n)) for n in range(80, 120)]
     dataset = Dataset([], examples, examples, [], "", scale)
     logits = REGRESSION.truth(examples, []) + np.float32(0.1)
-    judgement = REGRESSION.judge({Split.VALIDATION: logits, Split.TEST: logits}, dataset, tmp_path)
+    measured = REGRESSION.measured({Split.VALIDATION: logits, Split.TEST: logits}, dataset)
+    assert not list(tmp_path.iterdir())
+    judgement = measured.written(tmp_path)
     assert judgement.metrics["test"]["mae"] == pytest.approx(1.0, abs=1e-4)
     assert judgement.metrics["test"]["spearman"] == 1.0
     lines = (tmp_path / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(lines[0]) == {"text": "text 80", "value": 80.0, "predicted": pytest.approx(81.0)}
     assert {path.name for path in tmp_path.iterdir()} == {"predictions.jsonl", "metrics.json", "predicted.png"}
-
-
-def test_a_training_that_diverged_says_what_to_do(tmp_path: Path) -> None:
-    logits = np.full((2, 1), np.nan, np.float32)
-    dataset = Dataset([], [], [], [], "", Scale(mean=0.0, deviation=1.0))
-    with pytest.raises(InvalidSettings, match="lower learning_rate"):
-        REGRESSION.judge({Split.VALIDATION: logits, Split.TEST: logits}, dataset, tmp_path)
