@@ -163,7 +163,9 @@ class FineTuneSettings(BaseModel):
                 "gradient_checkpointing takes a prefix away from the layers: use another method, or train without it"
             )
         if self.distillation is not None and self.task not in CLASSIFICATION:
-            raise ValueError(f"{self.task} cannot be distilled: {' and '.join(CLASSIFICATION)} can; leave out the teachers")
+            raise ValueError(
+                f"{self.task} cannot be distilled: {' and '.join(CLASSIFICATION)} can; leave out the teachers"
+            )
         self._consistent_encoder()
         self._consistent_few_rows()
         return self

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-import yaml
 from rich.console import Console
 
 from tests.fakes.annotated_sentences import WORDS, sentences, write_conll
@@ -17,9 +16,7 @@ from tests.fakes.tiny_questions import write_questions
 from training.dataset import TaskName
 from training.embedding.fitting import fit_encoder
 from training.fine_tuning import fine_tune
-from training.report.card import render_card
 from training.report.making import brief_report
-from training.report.page import render
 from training.report.settings import ReportSettings
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord

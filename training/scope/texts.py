@@ -64,5 +64,7 @@ def _parts(assigned: Sequence[Example], among: int, scope: ScopeSettings) -> Out
     needed = {Split.TRAIN: scope.learns_from_texts, Split.VALIDATION: True, Split.TEST: True}
     for split, rows in zip(Split, (train, validation, test), strict=True):
         if needed[split] and not rows:
-            raise UnusableData(f"{scope.path}: no text is left for the {split} split; add texts, or leave out the column")
+            raise UnusableData(
+                f"{scope.path}: no text is left for the {split} split; add texts, or leave out the column"
+            )
     return OutsideTexts(train, validation, test, among)

@@ -265,7 +265,10 @@ def test_rare_types_are_an_error_or_leave_their_texts(tmp_path: Path) -> None:
 
 
 def test_a_file_of_rare_types_alone_has_nothing_to_learn(tmp_path: Path) -> None:
-    rows = [("one rare bird came by", [(9, 13, "BIRD")]), *((f"nothing at all on day {n * 7919}", []) for n in range(30))]
+    rows = [
+        ("one rare bird came by", [(9, 13, "BIRD")]),
+        *((f"nothing at all on day {n * 7919}", []) for n in range(30)),
+    ]
     path = str(write_spans(tmp_path / "rows.jsonl", rows))
     with pytest.raises(UnusableData, match=r"no label is left: all have fewer than 3 distinct rows.*'BIRD' \(1\)"):
         prepare(DataSettings(path=path, label_kind="entities", drop_rare_classes=True))
