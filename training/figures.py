@@ -15,6 +15,8 @@ def figure(width: float, height: float) -> Any:
     from matplotlib.figure import Figure
 
     matplotlib.rcParams["font.family"] = list(_files()) or ["sans-serif"]
+    # names come from the data: dollar signs in them are no mathematics
+    matplotlib.rcParams["text.parse_math"] = False
     return Figure(figsize=(width, height), layout="constrained")
 
 

@@ -119,4 +119,4 @@ def plot_numbers(
 
 def _numbered(names: list[str], labels: list[str]) -> str:
     """What `drawable` names mean, for a title."""
-    return "" if names == labels else "\n(#n: the n-th label of run.json; no font here has its characters)"
+    return "" if names == labels else "\n(#n: the n-th one in metrics.json; no font here has its characters)"

@@ -21,9 +21,15 @@ def test_a_name_that_no_font_here_can_draw_becomes_its_number() -> None:
 
 
 @pytest.mark.parametrize(
-    "labels", [["体育", "经济", "sports"], [f"label {number}" for number in range(77)], [NOWHERE, "b"]]
+    "labels",
+    [
+        ["体育", "经济", "sports"],
+        [f"label {number}" for number in range(77)],
+        [NOWHERE, "b"],
+        ["costs $5 to $9", "b $x_$"],  # what matplotlib would read as mathematics
+    ],
 )
-def test_no_character_is_drawn_as_an_empty_box(labels: list[str], tmp_path: Path) -> None:
+def test_labels_are_drawn_as_they_are_without_empty_boxes(labels: list[str], tmp_path: Path) -> None:
     confusion = np.eye(len(labels), dtype=np.int64) * 7
     confusion[0, 1] = 3
     with warnings.catch_warnings():
