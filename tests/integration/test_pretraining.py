@@ -148,6 +148,22 @@ def test_unreadable_texts_leave_a_finished_encoder_as_it_was(
     assert (run.root / "model.safetensors").is_file()
 
 
+@pytest.mark.parametrize("unusable", ["a decoder", "no weights"])
+def test_an_unusable_checkpoint_leaves_a_finished_encoder_as_it_was(
+    encoder: tuple[EncoderDirectory, PretrainingRecord], tmp_path: Path, unusable: str
+) -> None:
+    run, record = encoder
+    source = (write_tiny_decoder if unusable == "a decoder" else write_tiny_encoder)(tmp_path / "source")
+    if unusable == "no weights":
+        (source / "model.safetensors").unlink()
+    data = write_corpus(tmp_path / "texts.txt", 40)
+    flags = {"paths": [str(data)], "name": "tiny", "model": str(source), "steps": 1, "max_length": 48}
+    with pytest.raises(InvalidSettings, match="masked words"):
+        pretrain(load_pretraining_settings(flags), run, "another", QUIET)
+    assert run.record() == record
+    assert (run.root / "model.safetensors").is_file()
+
+
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     folder = write_tiny_encoder(tmp_path)
     (folder / "pretraining.json").write_text("{", encoding="utf-8")

@@ -23,7 +23,7 @@ from training.pretraining.budget import Budget
 from training.pretraining.corpus import Corpus, read_corpus
 from training.pretraining.held_out import HeldOut, HeldOutClock, curve
 from training.pretraining.language_model import FINE_TUNING_DROPOUT, MaskedOnly, checkpoint_model, new_model
-from training.pretraining.pieces import Pieces, cut, special_tokens
+from training.pretraining.pieces import Pieces, SpecialTokens, cut, special_tokens
 from training.pretraining.record import EncoderDirectory, PretrainingRecord, Quality
 from training.pretraining.settings import SCRATCH, PretrainingSettings
 from training.pretraining.trainer import ENDLESS, BudgetClock, MaskedTrainer, pretraining_arguments
@@ -34,6 +34,15 @@ from training.trainer import CheckpointClock, chosen_precision
 EPOCHS_FROM_CHECKPOINT, EPOCHS_FROM_SCRATCH = 3.0, 20.0
 WIDE, RATE_OF_WIDE, RATE_OF_NARROW = 384, 5e-5, 1e-4
 NARROW, RATE_FROM_SCRATCH = 256, 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What is trained, as it is before: a checkpoint, or a new model with a new tokenizer."""
+
+    tokenizer: PreTrainedTokenizerBase
+    special: SpecialTokens
+    model: PreTrainedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +75,19 @@ def pretrain(
 ) -> PretrainingRecord:
     """Trains and measures; writes everything into `run`. Resumes when an earlier attempt was cut off.
 
-    Raises UnreadableData, UnusableData or InvalidSettings; texts that cannot be read leave an earlier run as it was.
+    Raises UnreadableData, UnusableData or InvalidSettings; a checkpoint or texts that cannot be read leave an earlier run as it
+    was.
     """
     begun = time.monotonic()
     source = None if settings.model is None else find_encoder(settings.model)
     if settings.model is not None and Path(settings.model).resolve() == run.root.resolve():
         raise InvalidSettings(f"{run.root} is the model to go on from, and would be overwritten: choose another name")
     require_own_folder(run)
+    beginning = None if source is None else _checkpoint(settings, source)
     with listener(console) as progress:
         corpus = read_corpus(settings, progress)
         discard_other_attempt(run, step_fingerprint)
-        material = _material(settings, source, corpus, run, progress)
+        material = _material(settings, beginning or _scratch(settings, corpus, run), corpus, progress)
         trained = _train(settings, material, run, begun, progress, console)
     model = material.model
     if source is None:
@@ -116,20 +127,29 @@ def pretrain(
     return record
 
 
-def _material(
-    settings: PretrainingSettings, source: EncoderSource | None, corpus: Corpus, run: EncoderDirectory, progress: Steps
-) -> Material:
-    tokenizer = _new_tokenizer(settings, corpus, run) if source is None else load_tokenizer(source.location)
+def _checkpoint(settings: PretrainingSettings, source: EncoderSource) -> Beginning:
+    """Raises InvalidSettings."""
+    tokenizer = load_tokenizer(source.location)
+    special = special_tokens(tokenizer, source.name)
+    set_seed(settings.seed)  # of a head, where it has none
+    return Beginning(tokenizer, special, checkpoint_model(source.location))
+
+
+def _scratch(settings: PretrainingSettings, corpus: Corpus, run: EncoderDirectory) -> Beginning:
+    tokenizer = _new_tokenizer(settings, corpus, run)
     set_seed(settings.seed)
-    model = new_model(settings, tokenizer) if source is None else checkpoint_model(source.location)
-    special = special_tokens(tokenizer, settings.model or "")
+    return Beginning(tokenizer, special_tokens(tokenizer, settings.name), new_model(settings, tokenizer))
+
+
+def _material(settings: PretrainingSettings, beginning: Beginning, corpus: Corpus, progress: Steps) -> Material:
+    tokenizer, model = beginning.tokenizer, beginning.model
     max_length = min(settings.max_length, position_limit(model.config))
     training, held_out = (cut(texts, tokenizer, max_length, progress) for texts in (corpus.training, corpus.held_out))
     if not len(training.ids) or not len(held_out.ids):
         raise UnusableData(
             f"{', '.join(settings.paths)}: the tokenizer of {settings.model!r} finds no token in the texts"
         )
-    masking = Masking(settings.masked_share, special, settings.seed)
+    masking = Masking(settings.masked_share, beginning.special, settings.seed)
     return Material(corpus, tokenizer, model, max_length, training, masking, held_out)
 
 
