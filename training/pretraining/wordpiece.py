@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertTokenizerFast
@@ -11,7 +12,8 @@ from transformers import BertTokenizerFast
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """Ids 0 to 4."""
 ALPHABET_SHARE = 0.75
-"""Of the vocabulary, for single characters at most: Chinese needs thousands, and what is left is for words of letters."""
+"""Of the vocabulary, for single characters at most: Chinese needs thousands, and what is left is for words of letters. One that
+also stands inside words, as Korean ones do, takes two tokens."""
 MIN_COUNT = 2
 
 
@@ -49,12 +51,14 @@ def _tokenizer(model: models.Model, lowercase: bool) -> Tokenizer:
 
 
 def _characters(texts: Sequence[str], tokenizer: Tokenizer, most: int) -> tuple[list[str], list[str]]:
-    """The `most` frequent characters of the texts, and which of them stand inside words; both sorted."""
+    """The most frequent characters of the texts, and which of them stand inside words; both sorted, together `most` at most."""
     counts: Counter[str] = Counter()
     inside: set[str] = set()
     for text in texts:
         for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text)):
             counts.update(word)
             inside.update(word[1:])
-    alphabet = sorted(sorted(counts, key=lambda character: (-counts[character], character))[:most])
+    by_frequency = sorted(counts, key=lambda character: (-counts[character], character))
+    tokens = accumulate(2 if character in inside else 1 for character in by_frequency)
+    alphabet = sorted(character for character, so_far in zip(by_frequency, tokens, strict=True) if so_far <= most)
     return alphabet, [character for character in alphabet if character in inside]

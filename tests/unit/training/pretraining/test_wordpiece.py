@@ -56,10 +56,15 @@ def test_case_is_kept_when_asked(tmp_path: Path) -> None:
     assert load_tokenizer(str(tmp_path)).tokenize("Interest interest") == ["Interest", "interest"]
 
 
-def test_the_vocabulary_is_bounded_also_where_characters_are_many() -> None:
-    many = ["".join(chr(0x4E00 + 7 * number + at) for at in range(7)) + " analysts said" for number in range(300)]
-    tokenizer = train_tokenizer(many, 500, lowercase=True, max_length=32)
+@pytest.mark.parametrize(
+    ("first", "lowercase"),
+    [(0x4E00, True), (0xAC00, False)],  # a Chinese character is a word, a Korean one stands inside words, too
+)
+def test_the_vocabulary_is_bounded_also_where_characters_are_many(first: int, lowercase: bool) -> None:
+    many = ["".join(chr(first + 7 * number + at) for at in range(7)) + " analysts said" for number in range(300)]
+    tokenizer = train_tokenizer(many, 500, lowercase=lowercase, max_length=32)
     assert len(tokenizer) <= 500
+    assert tokenizer.tokenize("analysts said") == ["analysts", "said"]
 
 
 def test_the_same_texts_give_the_same_tokenizer() -> None:
