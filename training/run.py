@@ -193,7 +193,7 @@ class RunRecord(BaseModel):
     metrics: dict[str, dict[str, float]]
     """Split -> metric -> value; accuracies and F1 in [0, 1], errors of numbers in their units."""
     intervals: dict[str, tuple[float, float]] = {}
-    """Metric -> 95 % interval (bootstrap over the rows, of pair scoring over the queries) of its value on the test split."""
+    """Metric -> 95 % interval (bootstrap over the rows, of rankings over the queries) of its value on the test split."""
     data_fingerprint: str
     step_fingerprint: str
     """SHA-256 over data, configuration and the code of the step; an equal one means that nothing must be done again."""

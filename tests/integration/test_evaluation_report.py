@@ -20,6 +20,7 @@ from training.report.contents import EvaluationReport, Mistake, Piece
 from training.report.making import brief_report, chosen_settings, make_report, report_of, stored_report
 from training.report.page import render
 from training.report.settings import ReportSettings
+from training.report.wording import percent
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
 from training.settings import load_settings
@@ -186,6 +187,17 @@ def test_perturbed_and_explained_rows_add_up(single: tuple[RunDirectory, RunReco
 def test_the_same_run_gives_the_same_report(single: tuple[RunDirectory, RunRecord]) -> None:
     run, record = single
     assert make_report(run, record, chosen_settings(run, record, {})) == report_in(run, record)
+
+
+def test_slices_stand_beside_what_was_measured_with_them(single: tuple[RunDirectory, RunRecord]) -> None:
+    run, record = single
+    scores = {**record.metrics["test"], "accuracy": 0.01}
+    changed = record.model_copy(update={"metrics": {**record.metrics, "test": scores}})
+    report = make_report(run, changed, ReportSettings(robustness_rows=0, explained_rows=0))
+    assert report.slice_overall == record.metrics["test"]["accuracy"]
+    assert f"All rows together: {percent(report.slice_overall)}" in Page(render(run, changed, report)).text
+    assert "and was 1.0 % after training" in report.attention[0]
+    assert "Metrics are those after training" in report.attention[0]
 
 
 def test_the_settings_on_the_page_train_the_same(single: tuple[RunDirectory, RunRecord], tmp_path: Path) -> None:

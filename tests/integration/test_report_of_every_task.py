@@ -16,6 +16,7 @@ from tests.fakes.tiny_questions import write_questions
 from training.dataset import TaskName
 from training.embedding.fitting import fit_encoder
 from training.fine_tuning import fine_tune
+from training.report.card import render_card
 from training.report.making import brief_report
 from training.report.settings import ReportSettings
 from training.reuse import step_fingerprint
@@ -50,6 +51,14 @@ CASES: dict[str, tuple[TaskName, Callable[[Path], Path], dict[str, object], dict
     "similar texts": ("embedding", lambda path: write_json_lines(path.with_suffix(".jsonl"), score_rows(120)), {}, {}),
     "texts of a label": ("embedding", lambda path: write_rows(path, toy_rows(150)), {}, {}),
 }
+USES: dict[TaskName, str] = {
+    "single_label_classification": "Gives a text one of 3 labels",
+    "multi_label_classification": "Says which of 4 labels apply to a text",
+    "token_classification": "Finds entities in texts",
+    "regression": "a number each",
+    "pair_scoring": "A cross-encoder",
+    "embedding": "A sentence encoder",
+}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +79,19 @@ def run(request: pytest.FixtureRequest, encoder: str, tmp_path_factory: pytest.T
 
 def test_there_is_a_case_of_each() -> None:
     assert {task for task, *_ in CASES.values()} == set(get_args(TaskName))
+
+
+def test_the_card_says_what_the_model_is_for_and_what_intervals_are_drawn_from(run: Run) -> None:
+    directory, _ = run
+    record = directory.record()
+    assert record is not None
+    card = render_card(record, brief_report(directory, record, ReportSettings()))
+    use = card.partition("## Intended use\n\n")[2].partition("## ")[0]
+    assert USES[record.task] in use
+    queries = record.task == "pair_scoring" or "mrr_at_10" in record.metrics["test"]
+    assert f"bootstrap over the {'queries' if queries else 'rows'}." in card
+    assert ", 1 epoch on " in card.partition("## ")[0]
+    assert ("what is calibrated" in card) is ("calibration_error" in record.metrics["test"])
 
 
 def test_the_settings_on_the_page_train_the_same(run: Run, tmp_path: Path) -> None:

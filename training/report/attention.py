@@ -38,7 +38,8 @@ def _consistency(record: RunRecord, measured: float) -> Iterator[str]:
     if abs(known - measured) > DIFFERENCE:
         yield (
             f"The checkpoint's test {title} is {percent(measured)} here and was {percent(known)} after training: other "
-            "libraries, or files that changed. This page shows what was measured here."
+            "libraries, or files that changed. Metrics are those after training; their intervals, labels, slices, mistakes and "
+            "what else is said of single rows were measured here."
         )
 
 

@@ -14,18 +14,11 @@ from training.scope.record import SCOPE_TITLES
 
 PACKAGED_ORIGIN = "sentence-transformers/all-MiniLM-L6-v2"
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-HUB_TASKS = {
-    "single_label_classification": "text-classification",
-    "multi_label_classification": "text-classification",
-    "token_classification": "token-classification",
-    "pair_scoring": "text-ranking",
-}
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "micro_f1": "f1", "weighted_f1": "f1"}
 
 
 def render_card(record: RunRecord, report: EvaluationReport) -> str:
     """The card; with the report's variants, if there are any, it is that of a bundle."""
-    judged_by, title = headline(record.task, record.metrics["test"])
     return render_markdown(
         "model_card.md",
         head=Markdown(_head(record, report)),
@@ -34,8 +27,7 @@ def render_card(record: RunRecord, report: EvaluationReport) -> str:
         words=wording,
         shown=as_shown,
         summary=wording.summary(record, report),
-        judged_by=judged_by,
-        title=title,
+        judged_by=headline(record.task, record.metrics["test"])[0],
         code=_code,
         scope_titles=SCOPE_TITLES,
     )
@@ -50,7 +42,7 @@ def _head(record: RunRecord, report: EvaluationReport) -> str:
         head["base_model"] = PACKAGED_ORIGIN
     elif HUB_ID.fullmatch(record.encoder) and not Path(record.encoder).exists():
         head["base_model"] = record.encoder
-    task = HUB_TASKS.get(record.task)
+    task = wording.TASK_WORDS[record.task].hub_task
     if task is not None:
         head |= {"pipeline_tag": task, "model-index": [_results(record, report, task)]}
     head["tags"] = ["bertline", record.task.replace("_", "-")]

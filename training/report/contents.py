@@ -202,6 +202,8 @@ class EvaluationReport(Part):
     """Worst F1 first."""
     slices: list[SliceGroup] = []
     slice_title: str = ""
+    slice_overall: float | None = None
+    """The same of all test rows, measured with the slices; None in reports of before it was kept."""
     matrix: list[list[int]] | None = None
     """Rows of label i that were given label j, in the order of the record's labels; where there are few of them."""
     confusions: list[Confusion] = []

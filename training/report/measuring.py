@@ -68,6 +68,7 @@ def measured_parts(
         "classes": classes,
         "slices": groups,
         "slice_title": title,
+        "slice_overall": test.score,
         "matrix": matrix(test),
         "confusions": confusions(test),
         "mistakes": mistakes(examples, test),

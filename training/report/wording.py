@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from training.report.contents import EvaluationReport, Score
-from training.run import PLAIN, RunRecord, as_shown
+from training.run import PLAIN, Effort, RunRecord, as_shown
 from training.tagging.decoding import types_of
 
 TITLES = {"calibration_error_before": "calibration error before scaling", "calibration_error": "calibration error"}
 METHODS = {
     "full": "all weights trained",
-    "lora": "low-rank updates trained",
-    "bitfit": "the biases trained",
     "frozen": "only the head trained",
+    "bitfit": "the biases trained",
+    "lora": "low-rank updates trained",
+    "adalora": "low-rank updates trained, with more ranks where they matter",
+    "prefix": "a prefix of each layer's keys and values trained",
+    "adapters": "adapters in each layer trained",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TaskWords:
+    """What is said of a task wherever it is; what people use it for is in the model card's template."""
+
+    purpose: Callable[[RunRecord], str]
+    """Behind the texts that were trained on."""
+    hub_task: str | None
+    """Its name on the Hugging Face hub, where it has one."""
+
+
+TASK_WORDS: dict[str, TaskWords] = {
+    "single_label_classification": TaskWords(
+        lambda record: f"to give each one of {len(record.labels)} labels", "text-classification"
+    ),
+    "multi_label_classification": TaskWords(
+        lambda record: f"to say which of {len(record.labels)} labels apply, if any", "text-classification"
+    ),
+    "token_classification": TaskWords(
+        lambda record: f"to find entities of the types {', '.join(types_of(record.labels))}", "token-classification"
+    ),
+    "regression": TaskWords(lambda _: "to give each a number", None),
+    "pair_scoring": TaskWords(lambda _: "to say how relevant the second is to the first", "text-ranking"),
+    "embedding": TaskWords(lambda _: "to give each text a vector near those of texts like it", "sentence-similarity"),
 }
 
 
@@ -46,36 +78,27 @@ def summary(record: RunRecord, report: EvaluationReport) -> str:
     texts = "pairs of texts" if record.pair else "texts"
     rows = report.splits
     weights = f", {record.effort.weights / 1e6:.1f} million weights" if record.effort else ""
-    done = (
-        f", {record.effort.epochs} epochs (the best was the {_ordinal(record.effort.best_epoch)})"
-        if record.effort
-        else ""
-    )
+    done = _epochs(record.effort) if record.effort else ""
     method = METHODS.get(str(record.config.get("method", "full")), str(record.config.get("method")))
     source = report.data.path if report.data else "the data of the run"
+    purpose = TASK_WORDS[record.task].purpose(record)
+    chosen = "the epoch and what is calibrated" if "calibration_error" in record.metrics["test"] else "the epoch"
     return (
-        f"{record.encoder}{weights}; {method}{done} on {rows.get('train', 0):,} {texts} of {source}{_purpose(record)}. "
-        f"{rows.get('validation', 0):,} validation rows chose the epoch and what is calibrated; "
+        f"{record.encoder}{weights}; {method}{done} on {rows.get('train', 0):,} {texts} of {source}, {purpose}. "
+        f"{rows.get('validation', 0):,} validation rows chose {chosen}; "
         f"{rows.get('test', 0):,} test rows chose nothing and measure it."
     )
 
 
-def _purpose(record: RunRecord) -> str:
-    if record.task == "single_label_classification":
-        return f", to give each one of {len(record.labels)} labels"
-    if record.task == "multi_label_classification":
-        return f", to say which of {len(record.labels)} labels apply, if any"
-    if record.task == "token_classification":
-        return f", to find entities of the types {', '.join(types_of(record.labels))}"
-    if record.scale is not None:
-        return ", to give each a number"
-    if record.task == "pair_scoring":
-        return ", to say how relevant the second is to the first"
-    return f", for {record.task.replace('_', ' ')}"
+def resampled(record: RunRecord) -> str:
+    """What the bootstrap draws from: measures of rankings are means over queries."""
+    return "queries" if {"mrr", "mrr_at_10"} & record.metrics["test"].keys() else "rows"
 
 
-def _epochs(run: int, best: int) -> str:
-    return f", {run} epochs (the best was the {_ordinal(best)})" if run > 1 else ", 1 epoch"
+def _epochs(effort: Effort) -> str:
+    if effort.epochs == 1:
+        return ", 1 epoch"
+    return f", {effort.epochs} epochs (the best was the {_ordinal(effort.best_epoch)})"
 
 
 def _ordinal(number: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,9 @@ from training.report.attention import attention
 from training.report.contents import ClassScores, Perturbed, Robustness
 from training.report.mistakes import confusions, matrix, mistakes, worst_decisions
 from training.report.slices import FEW_ROWS, quartiles, script, slices
+from training.report.wording import METHODS
 from training.run import RunRecord
+from training.settings import Method
 
 LABELS = ["a", "b", "c"]
 
@@ -126,3 +130,7 @@ def test_what_stands_out_is_said_and_a_negation_is_not_judged() -> None:
     assert "emoji" not in found and "negation" not in found
     assert "was 90.0 % after training" in " ".join(attention(record, 0.8, [], [], None))
     assert "after training" not in found
+
+
+def test_every_method_has_its_words() -> None:
+    assert METHODS.keys() == set(get_args(Method))
