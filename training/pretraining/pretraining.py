@@ -198,7 +198,6 @@ def _train(
         callbacks=[BudgetClock(budget, progress), CheckpointClock(settings.checkpoint_every_s, Ranks())],
         only=only,
         budget=budget,
-        weight_decay=settings.weight_decay,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(HeldOutClock(held_out, budget, trainer.log))

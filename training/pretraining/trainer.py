@@ -12,7 +12,6 @@ from torch.nn import functional
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from training.optimization import UNDECAYED
 from training.pretraining.batches import Inputs
 from training.pretraining.budget import Budget
 from training.pretraining.held_out import LOSS
@@ -27,7 +26,7 @@ ENDLESS = 10_000_000
 def pretraining_arguments(
     settings: PretrainingSettings, folder: Path, steps: int | None, rate: float, precision: str
 ) -> TrainingArguments:
-    """Our settings in Trainer's words: an item of the data set is a whole batch."""
+    """Our settings in Trainer's words: an item of the data set is a whole batch; AdamW as RoBERTa has it (Liu et al. 2019)."""
     return loop_arguments(
         folder,
         settings.seed,
@@ -37,19 +36,21 @@ def pretraining_arguments(
         per_device_train_batch_size=1,
         gradient_accumulation_steps=settings.gradient_accumulation,
         max_grad_norm=settings.max_grad_norm,
+        optim="adamw_torch_fused",
+        adam_beta2=0.98,
+        adam_epsilon=1e-6,
+        weight_decay=settings.weight_decay,
     )
 
 
 class MaskedTrainer(Trainer):  # type: ignore[misc]  # transformers has no types here
     """Trains a masked language model on `training.pretraining.batches.Batches`."""
 
-    def __init__(self, *, only: MaskedOnly, budget: Budget, weight_decay: float, **options: Any) -> None:
+    def __init__(self, *, only: MaskedOnly, budget: Budget, **options: Any) -> None:
         super().__init__(data_collator=lambda items: items[0], **options)
-        self.optimizer: torch.optim.Optimizer | None
         self.model_accepts_loss_kwargs = True  # the loss below divides by the masked tokens of all batches of an update
         self._only = only
         self._budget = budget
-        self._weight_decay = weight_decay
 
     def compute_loss(
         self, model: nn.Module, inputs: Inputs, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -62,21 +63,6 @@ class MaskedTrainer(Trainer):  # type: ignore[misc]  # transformers has no types
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         return SequentialSampler(train_dataset or self.train_dataset)
-
-    def create_optimizer(self) -> torch.optim.Optimizer:
-        """AdamW as RoBERTa has it (Liu et al. 2019); no weight decay on biases and normalisation."""
-        if self.optimizer is None:
-            groups: dict[float, list[nn.Parameter]] = {self._weight_decay: [], 0.0: []}
-            for name, parameter in self.model.named_parameters():
-                groups[0.0 if UNDECAYED.search(name) else self._weight_decay].append(parameter)
-            self.optimizer = torch.optim.AdamW(
-                [{"params": weights, "weight_decay": decay} for decay, weights in groups.items()],
-                lr=self.args.learning_rate,
-                betas=(0.9, 0.98),
-                eps=1e-6,
-                fused=True,
-            )
-        return self.optimizer
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
