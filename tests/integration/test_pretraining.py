@@ -59,9 +59,11 @@ def test_the_record_says_what_was_done(encoder: tuple[EncoderDirectory, Pretrain
     run, record = encoder
     assert run.record() == record
     assert (record.texts, record.held_out_texts, record.texts_read) == (360, 40, 400)
+    assert list(record.encodings.values()) == ["gb18030"]
     assert record.epochs == pytest.approx(12, rel=0.02)
     assert record.config["layers"] == 2
     assert record.config["lowercase"] is True
+    assert record.config["heads"] == 2
     assert record.pooling == "mean"
     assert record.unknown_share < 0.01
     assert list((run.trainer / "tensorboard").iterdir())
@@ -118,6 +120,7 @@ def test_an_encoder_without_a_head_learns_the_domain_by_the_clock(tmp_path: Path
     assert record.after.loss < record.before.loss
     assert record.pooling == "cls"
     assert record.config["minutes"] == 0.1
+    assert "layers" not in record.config, "the checkpoint has its own"
     assert load_tokenizer(str(run.root)).get_vocab() == load_tokenizer(str(source)).get_vocab()
     _, report = AutoModelForMaskedLM.from_pretrained(run.root, output_loading_info=True)
     assert not report["missing_keys"]

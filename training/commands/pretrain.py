@@ -125,8 +125,9 @@ def _show(record: PretrainingRecord, run: EncoderDirectory) -> None:
     for when, quality in (("before", record.before), ("after", record.after)):
         table.add_row(when, f"{quality.loss:.3f}", f"{quality.perplexity:,.1f}", f"{100 * quality.accuracy:.1f} %")
     console.print(table)
+    read_as = f" ({', '.join(sorted(set(record.encodings.values())))})" if record.encodings else ""
     console.print(
-        f"{record.texts:,} texts, {record.tokens:,} tokens; {record.updates:,} updates, {record.epochs:.1f} epochs, "
+        f"{record.texts:,} texts{read_as}, {record.tokens:,} tokens; {record.updates:,} updates, {record.epochs:.1f} epochs, "
         f"{record.tokens_per_s:,.0f} tokens/s",
         highlight=False,
     )

@@ -19,16 +19,15 @@ FINE_TUNING_DROPOUT = 0.1
 
 def new_model(settings: PretrainingSettings, tokenizer: PreTrainedTokenizerBase) -> BertForMaskedLM:
     """A BERT with random weights; the caller seeds torch."""
-    dropout = settings.shape("dropout")
     config = BertConfig(
         vocab_size=len(tokenizer),
-        num_hidden_layers=settings.shape("layers"),
-        hidden_size=settings.shape("hidden_size"),
-        num_attention_heads=settings.shape("heads"),
-        intermediate_size=settings.shape("intermediate_size"),
+        num_hidden_layers=settings.layers,
+        hidden_size=settings.hidden_size,
+        num_attention_heads=settings.heads,
+        intermediate_size=settings.intermediate_size,
         max_position_embeddings=settings.max_length,
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=dropout,
+        hidden_dropout_prob=settings.dropout,
+        attention_probs_dropout_prob=settings.dropout,
         pad_token_id=tokenizer.pad_token_id,
     )
     return BertForMaskedLM(config)

@@ -25,7 +25,7 @@ from training.pretraining.held_out import HeldOut, HeldOutClock, curve
 from training.pretraining.language_model import FINE_TUNING_DROPOUT, MaskedOnly, checkpoint_model, new_model
 from training.pretraining.pieces import Pieces, SpecialTokens, cut, special_tokens
 from training.pretraining.record import EncoderDirectory, PretrainingRecord, Quality
-from training.pretraining.settings import SCRATCH, PretrainingSettings
+from training.pretraining.settings import NEW_MODEL, PretrainingSettings
 from training.pretraining.trainer import ENDLESS, BudgetClock, MaskedTrainer, pretraining_arguments
 from training.pretraining.wordpiece import train_tokenizer
 from training.progress import Steps, listener
@@ -34,6 +34,8 @@ from training.trainer import CheckpointClock, chosen_precision
 EPOCHS_FROM_CHECKPOINT, EPOCHS_FROM_SCRATCH = 3.0, 20.0
 WIDE, RATE_OF_WIDE, RATE_OF_NARROW = 384, 5e-5, 1e-4
 NARROW, RATE_FROM_SCRATCH = 256, 1e-3
+WARMUP = 0.06
+"""Of the whole, as in RoBERTa (Liu et al. 2019)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def pretrain(
         model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = FINE_TUNING_DROPOUT
     _save(model, material.tokenizer, run)
     pieces = material.training
-    shape = {name: settings.shape(name) for name in SCRATCH} if source is None else {}
+    chosen = settings.model_dump(mode="json", exclude=set() if source is None else set(NEW_MODEL))
     record = PretrainingRecord(
         name=settings.name,
         model=settings.model,
@@ -103,6 +105,7 @@ def pretrain(
         weights=model.num_parameters(),
         max_length=material.max_length,
         texts_read=material.corpus.read,
+        encodings=material.corpus.encodings,
         texts=len(material.corpus.training),
         held_out_texts=len(material.corpus.held_out),
         tokens=len(pieces.ids),
@@ -116,7 +119,7 @@ def pretrain(
         tokens_per_s=trained.epochs * int(pieces.lengths.sum()) / max(trained.seconds, 1e-9),
         data_fingerprint=material.corpus.fingerprint,
         step_fingerprint=step_fingerprint,
-        config={**settings.model_dump(mode="json"), **shape, **trained.config},
+        config={**chosen, **trained.config},
         versions=library_versions(),
         seconds=time.monotonic() - begun,
         create_time=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -158,8 +161,8 @@ def _new_tokenizer(settings: PretrainingSettings, corpus: Corpus, run: EncoderDi
     if not (run.tokenizer / "tokenizer.json").is_file():
         aside = run.trainer / "tokenizer.partial"
         shutil.rmtree(aside, ignore_errors=True)
-        vocabulary, lowercase = settings.shape("vocabulary"), settings.shape("lowercase")
-        train_tokenizer(corpus.training, vocabulary, lowercase, settings.max_length).save_pretrained(aside)
+        tokenizer = train_tokenizer(corpus.training, settings.vocabulary, settings.lowercase, settings.max_length)
+        tokenizer.save_pretrained(aside)
         aside.replace(run.tokenizer)
     return load_tokenizer(str(run.tokenizer))
 
@@ -188,7 +191,7 @@ def _train(
     if settings.minutes is not None:
         # the measurement at the end takes as long as this one, and is part of the minutes
         seconds = max(1.0, 60 * settings.minutes - (time.monotonic() - begun) - (time.monotonic() - measuring))
-    budget = Budget(settings.warmup_ratio, steps, seconds)
+    budget = Budget(WARMUP, steps, seconds)
     count = (steps or ENDLESS) * settings.gradient_accumulation
     batches = Batches(material.training, settings.batch_tokens, material.masking, count)
     trainer = MaskedTrainer(

@@ -48,6 +48,8 @@ class PretrainingRecord(BaseModel):
     """Of the whole model, with the head that guesses words."""
     max_length: int
     texts_read: int
+    encodings: dict[str, str] = {}
+    """Text file -> how it was decoded."""
     texts: int
     """Distinct ones that were trained on."""
     held_out_texts: int

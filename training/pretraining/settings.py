@@ -8,17 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.settings import validated
 
-SCRATCH: dict[str, Any] = {
-    "vocabulary": 8_000,
-    "lowercase": True,
-    "layers": 4,
-    "hidden_size": 256,
-    "heads": 4,
-    "intermediate_size": 1_024,
-    "dropout": 0.0,
-}
-"""What a model from scratch is where nothing is said: 5 million weights, for two cores. The dropout is that of pretraining, which
-on this scale sees too little to learn anything by heart (Geiping and Goldstein 2023); fine-tuning has the usual 0.1."""
+NEW_MODEL = ("vocabulary", "lowercase", "layers", "hidden_size", "heads", "intermediate_size", "dropout")
+"""What a model from scratch is like; a checkpoint brings its own. The defaults make 5 million weights, for two cores."""
 
 
 class PretrainingSettings(BaseModel):
@@ -39,15 +30,16 @@ class PretrainingSettings(BaseModel):
     """Name of the encoder's folder: lower case, digits, dot, underscore, hyphen."""
     model: str | None = None
     """Checkpoint to go on from: `minilm` (packaged), a hub id, or a folder. None: a new BERT and a new tokenizer."""
-    vocabulary: int | None = Field(default=None, ge=100, le=250_000)
+    vocabulary: int = Field(default=8_000, ge=100, le=250_000)
     """Tokens of the new tokenizer, at most."""
-    lowercase: bool | None = None
+    lowercase: bool = True
     """Whether the new tokenizer lower-cases and takes accents away, as uncased BERTs do."""
-    layers: int | None = Field(default=None, ge=1, le=48)
-    hidden_size: int | None = Field(default=None, ge=8, le=4_096)
-    heads: int | None = Field(default=None, ge=1, le=64)
-    intermediate_size: int | None = Field(default=None, ge=8, le=16_384)
-    dropout: float | None = Field(default=None, ge=0, lt=1)
+    layers: int = Field(default=4, ge=1, le=48)
+    hidden_size: int = Field(default=256, ge=8, le=4_096)
+    heads: int = Field(default=4, ge=1, le=64)
+    intermediate_size: int = Field(default=1_024, ge=8, le=16_384)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """While it is pretrained: on this scale it sees too little to learn anything by heart (Geiping and Goldstein 2023)."""
     max_length: int = Field(default=256, ge=16, le=8_192)
     """Tokens of a sequence; longer texts are cut into pieces. A new model has as many positions."""
 
@@ -65,9 +57,6 @@ class PretrainingSettings(BaseModel):
     """Updates of the weights."""
     learning_rate: float | None = Field(default=None, gt=0, lt=1)
     """Peak rate; None: from a checkpoint 1e-4 up to width 384, else 5e-5; from scratch 1e-3 up to width 256, falling with it."""
-    warmup_ratio: float = Field(default=0.06, ge=0, le=0.5)
-    weight_decay: float = Field(default=0.01, ge=0)
-    max_grad_norm: float = Field(default=1.0, gt=0)
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
     """auto: bf16, or else fp16, on a GPU; none on a processor."""
     checkpoint_every_s: float = Field(default=60.0, gt=0)
@@ -76,21 +65,16 @@ class PretrainingSettings(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> PretrainingSettings:
-        given = [name for name in SCRATCH if getattr(self, name) is not None]
+        given = [name for name in NEW_MODEL if name in self.model_fields_set]
         if self.model is not None and given:
             raise ValueError(f"{', '.join(given)}: the model {self.model} brings its own; leave out one or the other")
         if sum(each is not None for each in (self.minutes, self.epochs, self.steps)) > 1:
             raise ValueError("minutes, epochs and steps exclude one another; give one of them")
-        if self.model is None and self.shape("hidden_size") % self.shape("heads"):
+        if self.hidden_size % self.heads:
             raise ValueError("hidden_size must be a multiple of heads")
         if self.batch_tokens < self.max_length:
             raise ValueError("batch_tokens must not be below max_length: a batch holds one sequence or more")
         return self
-
-    def shape(self, name: str) -> Any:
-        """What a setting of a new model and its tokenizer comes to."""
-        value = getattr(self, name)
-        return SCRATCH[name] if value is None else value
 
 
 def load_pretraining_settings(flags: dict[str, Any]) -> PretrainingSettings:

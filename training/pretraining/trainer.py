@@ -35,11 +35,10 @@ def pretraining_arguments(
         learning_rate=rate,
         per_device_train_batch_size=1,
         gradient_accumulation_steps=settings.gradient_accumulation,
-        max_grad_norm=settings.max_grad_norm,
         optim="adamw_torch_fused",
         adam_beta2=0.98,
         adam_epsilon=1e-6,
-        weight_decay=settings.weight_decay,
+        weight_decay=0.01,
     )
 
 
