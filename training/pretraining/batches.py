@@ -28,20 +28,16 @@ class Masking:
 
 
 class Batches(TorchDataset[Inputs]):
-    """`count` batches: pass after pass over the pieces, each in another arrangement and with other words masked."""
+    """Batches without end: pass after pass over the pieces, each in another arrangement and with other words masked."""
 
-    def __init__(self, pieces: Pieces, batch_tokens: int, masking: Masking, count: int) -> None:
+    def __init__(self, pieces: Pieces, batch_tokens: int, masking: Masking) -> None:
         self._pieces = pieces
         self._batch_tokens = batch_tokens
         self._masking = masking
-        self._count = count
         self._pass = 0
         self._begin = 0
         self._arranged = self._arrangement(0)
         self.in_first_pass = len(self._arranged)
-
-    def __len__(self) -> int:
-        return self._count
 
     def __getitem__(self, number: int) -> Inputs:
         if number < self._begin:

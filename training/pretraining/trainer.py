@@ -43,7 +43,7 @@ def pretraining_arguments(
 
 
 class MaskedTrainer(Trainer):  # type: ignore[misc]  # transformers has no types here
-    """Trains a masked language model on `training.pretraining.batches.Batches`."""
+    """Trains a masked language model on `training.pretraining.batches.Batches`, of which a `Subset` says how many there are."""
 
     def __init__(self, *, only: MaskedOnly, budget: Budget, **options: Any) -> None:
         super().__init__(data_collator=lambda items: items[0], **options)

@@ -59,7 +59,7 @@ def test_a_batch_depends_on_its_number_and_the_seed_alone() -> None:
     pieces = numbered([5] * 40)
 
     def batches(seed: int) -> Batches:
-        return Batches(pieces, 64, Masking(0.3, SPECIAL, seed), 100)
+        return Batches(pieces, 64, Masking(0.3, SPECIAL, seed))
 
     in_order = [batches(1)[number] for number in range(20)]
     one = batches(1)
