@@ -24,8 +24,7 @@ class FinishedModel:
         self.max_length = record.max_length
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.classifier = SequenceClassifier.load(run.checkpoint).to(self.device)
-        token = self.tokenizer.pad_token_id
-        self.pad = int(token) if token is not None else 0
+        self.pad = int(self.tokenizer.pad_token_id or 0)
 
     def encoded(self, examples: Sequence[Example]) -> EncodedDataset:
         """Token ids as in training."""
