@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from training.embedding.retrieval import units
+from training.embedding.retrieval import of_others, slices, units
 
 Vectors = NDArray[np.float32]
 
@@ -34,12 +34,12 @@ def label_measures(vectors: Vectors, labels: NDArray[np.int64]) -> dict[str, NDA
     known = units(vectors)
     precisions: list[float] = []
     nearest: list[float] = []
-    for row in range(len(known)):
-        others = np.delete(np.arange(len(known)), row)
-        order = others[np.argsort(-(known[others] @ known[row]), kind="stable")]
-        hits = labels[order] == labels[row]
-        if hits.any():
-            right = np.flatnonzero(hits) + 1
-            precisions.append(float((np.arange(1, len(right) + 1) / right).mean()))
-            nearest.append(float(hits[0]))
+    for some in slices(len(known)):
+        # the text itself is the last of all
+        order = np.argsort(-of_others(known, some), axis=1, kind="stable")[:, :-1]
+        for hits in labels[order] == labels[some, None]:
+            if hits.any():
+                right = np.flatnonzero(hits) + 1
+                precisions.append(float((np.arange(1, len(right) + 1) / right).mean()))
+                nearest.append(float(hits[0]))
     return {"mean_average_precision": np.array(precisions), "neighbour_accuracy": np.array(nearest)}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from training.dataset import Example
 from training.embedding.relations import partners_of
-from training.embedding.retrieval import units
+from training.embedding.retrieval import highest, slices, units
 
 MOST = 0.95
 """Of the cosine of the pair itself: what is nearer is likely to be right, too (Moreira et al. 2024, "NV-Retriever")."""
@@ -22,20 +22,22 @@ def hard_negatives(examples: Sequence[Example], vectors: NDArray[np.float32], co
     """
     known = units(vectors)
     first, second = known[: len(examples)], known[len(examples) :]
-    places: dict[str, int] = {}
+    rows: dict[str, int] = {}
     partners = partners_of(examples)
     for row, example in enumerate(examples):
         assert example.text_pair is not None
-        places.setdefault(example.text_pair, row)
-    texts = list(places)
-    candidates = second[list(places.values())]
+        rows.setdefault(example.text_pair, row)
+    texts, candidates = list(rows), second[list(rows.values())]
+    places = {text: place for place, text in enumerate(texts)}
+    most = MOST * (first * second).sum(axis=1, keepdims=True)
     found: list[list[str]] = []
-    for row, example in enumerate(examples):
-        near = candidates @ first[row]
-        most = MOST * float(second[row] @ first[row])
-        right = {example.text, *partners[example.text]}
-        hard = (texts[i] for i in np.argsort(-near, kind="stable") if near[i] <= most and texts[i] not in right)
-        found.append([text for text, _ in zip(hard, range(count), strict=False)])
+    for some in slices(len(examples)):
+        near = first[some] @ candidates.T
+        near[near > most[some]] = -np.inf
+        for example, row in zip(examples[some], near, strict=True):
+            row[[places[text] for text in (example.text, *partners[example.text]) if text in places]] = -np.inf
+        best = highest(near, count)
+        found += [[texts[i] for i in order if row[i] > -np.inf] for order, row in zip(best, near, strict=True)]
     return found
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.dataset import Example
 from training.embedding.likeness import cosines
-from training.embedding.retrieval import Collection, by_vectors, ranked, units
+from training.embedding.retrieval import Collection, by_vectors, of_others, ranked, units
 
 
 def prediction_lines(
@@ -43,12 +44,6 @@ def _found(
 
 def _neighbours(examples: Sequence[Example], vectors: NDArray[np.float32]) -> Iterator[dict[str, object]]:
     known = units(vectors)
-
-    def scores(some: slice) -> NDArray[np.float32]:
-        near: NDArray[np.float32] = known[some] @ known.T
-        near[np.arange(len(near)), np.arange(some.start, some.stop)] = -np.inf
-        return near
-
-    for example, (best,) in zip(examples, ranked(len(known), scores, 1), strict=True):
+    for example, (best,) in zip(examples, ranked(len(known), partial(of_others, known), 1), strict=True):
         nearest = examples[int(best)]
         yield {"text": example.text, "label": example.label, "nearest": nearest.text, "nearest_label": nearest.label}

@@ -95,7 +95,7 @@ def by_vectors(vectors: NDArray[np.float32], collection: Collection) -> Ranked:
 
 def ranked(queries: int, scores: Callable[[slice], Scores], deepest: int = DEEPEST) -> Ranked:
     """Positions of the candidates with the highest scores, int64 [queries, deepest or fewer]; equal ones in their order."""
-    return np.concatenate([_top(scores(some), deepest) for some in _slices(queries)])
+    return np.concatenate([highest(scores(some), deepest) for some in slices(queries)])
 
 
 def measures(found: Ranked, collection: Collection) -> dict[str, NDArray[np.float64]]:
@@ -113,11 +113,28 @@ def measures(found: Ranked, collection: Collection) -> dict[str, NDArray[np.floa
     return {"mrr_at_10": 1 / first, **recalls, "ndcg_at_10": gains / best}
 
 
-def _slices(count: int) -> Iterator[slice]:
+def slices(count: int) -> Iterator[slice]:
+    """Rows that are compared with all others at once, so that only their similarities are in memory."""
     for start in range(0, count, QUERIES_AT_ONCE):
         yield slice(start, min(count, start + QUERIES_AT_ONCE))
 
 
-def _top(scores: Scores, deepest: int) -> Ranked:
-    order: Ranked = np.argsort(-scores, axis=1, kind="stable")[:, :deepest].astype(np.int64)
+def of_others(known: NDArray[np.float32], some: slice) -> Scores:
+    """Cosines of some rows of unit vectors with all, [rows of the slice, rows]; of each with itself -inf."""
+    near: Scores = known[some] @ known.T
+    near[np.arange(len(near)), np.arange(some.start, some.stop)] = -np.inf
+    return near
+
+
+def highest(scores: Scores, deepest: int) -> Ranked:
+    """Positions of the `deepest` highest scores of each row (or of all), highest first; equal ones in their order."""
+    deepest = min(deepest, scores.shape[1])
+    lowest = np.partition(-scores, deepest - 1, axis=1)[:, deepest - 1]
+    return np.array([_ordered(row, last)[:deepest] for row, last in zip(-scores, lowest, strict=True)], np.int64)
+
+
+def _ordered(row: Scores, last: np.float32) -> Ranked:
+    """Positions of what is not above `last`, ascending."""
+    places = np.flatnonzero(~(row > last))
+    order: Ranked = places[np.argsort(row[places], kind="stable")]
     return order

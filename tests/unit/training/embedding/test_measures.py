@@ -12,7 +12,15 @@ from training.embedding.likeness import label_measures
 from training.embedding.mining import hard_negatives
 from training.embedding.predictions import prediction_lines
 from training.embedding.relations import relation_of, singles
-from training.embedding.retrieval import Collection, by_vectors, identities_of, measures, units
+from training.embedding.retrieval import (
+    QUERIES_AT_ONCE,
+    Collection,
+    by_vectors,
+    highest,
+    identities_of,
+    measures,
+    units,
+)
 from training.embedding.word_overlap import by_words, words
 
 
@@ -49,15 +57,27 @@ def test_a_query_with_several_right_texts_is_one_query() -> None:
     assert found["ndcg_at_10"] == pytest.approx(expected, abs=1e-6)
 
 
-def test_average_precision_is_that_of_scikit_learn() -> None:
+@pytest.mark.parametrize("rows", [30, QUERIES_AT_ONCE + 3])
+def test_average_precision_is_that_of_scikit_learn(rows: int) -> None:
     random = np.random.default_rng(1)
-    given, labels = random.normal(size=(30, 4)).astype(np.float32), random.integers(0, 5, 30)
+    given, labels = random.normal(size=(rows, 4)).astype(np.float32), random.integers(0, 5, rows)
     labels[0] = 99  # the only one of its label: no query
     near = units(given) @ units(given).T
-    expected = [average_precision_score(np.delete(labels == labels[i], i), np.delete(near[i], i)) for i in range(1, 30)]
+    expected = [
+        average_precision_score(np.delete(labels == labels[i], i), np.delete(near[i], i)) for i in range(1, rows)
+    ]
     found = label_measures(given, labels)
     assert found["mean_average_precision"] == pytest.approx(expected, abs=1e-6)
-    assert len(found["neighbour_accuracy"]) == 29
+    assert len(found["neighbour_accuracy"]) == rows - 1
+
+
+@pytest.mark.parametrize("deepest", [1, 4, 12, 40])
+def test_the_highest_scores_come_in_the_order_of_a_stable_sort(deepest: int) -> None:
+    scores = np.random.default_rng(2).integers(0, 5, (9, 12)).astype(np.float32)
+    scores[3, :8] = -np.inf
+    scores[4] = 1.0
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :deepest]
+    assert highest(scores, deepest).tolist() == expected.tolist()
 
 
 def test_labels_that_stand_once_leave_nothing_to_measure() -> None:
@@ -106,6 +126,20 @@ def test_hard_negatives_are_near_and_never_right() -> None:
     assert mined[0] == mined[1] == ["b"]  # neither its two answers nor itself
     assert mined[2][0] == "a2"
     assert all(example.text_pair not in more for example, more in zip(examples, mined, strict=True))
+
+
+def test_hard_negatives_of_many_rows_are_those_of_each_row_alone() -> None:
+    rows = QUERIES_AT_ONCE + 5
+    examples = pairs(*[(f"q{row // 2}", f"a{row * 7 % 400}") for row in range(rows)])
+    given = np.random.default_rng(3).normal(size=(2 * rows, 3)).astype(np.float32)
+    mined = hard_negatives(examples, given, 3)
+    known, answers = units(given), [example.text_pair for example in examples]
+    for row in (0, 1, QUERIES_AT_ONCE - 1, QUERIES_AT_ONCE, rows - 1):
+        near = known[rows:] @ known[row]
+        right = {pair for example, pair in zip(examples, answers, strict=True) if example.text == examples[row].text}
+        order = sorted(range(rows), key=lambda place: -near[place])
+        hard = [answers[i] for i in order if answers.index(answers[i]) == i and answers[i] not in right]
+        assert mined[row] == [text for text in hard if near[answers.index(text)] <= 0.95 * near[row]][:3]
 
 
 def test_what_stands_before_a_text_in_another_pair_is_no_negative_of_it() -> None:
