@@ -58,27 +58,18 @@ class Columns:
 
     text: str
     label: str | None
-    """None where texts belong together because they stand in one row."""
+    """None where labels do not matter, as of texts that belong together because they stand in one row."""
     text_pair: str | None
     split: str | None
     negative: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TextColumns:
-    """The same of a table whose labels do not matter."""
-
-    text: str
-    text_pair: str | None
-    split: str | None
 
 
 def find_columns(table: Table, settings: DataSettings) -> Columns:
     """Raises UnreadableData that lists the columns when one is missing or cannot be told."""
     for asked in (settings.text, settings.text_pair, settings.label, settings.split):
         if asked is not None and asked not in table.columns:
-            raise UnreadableData(f"{table.source} has no column {asked!r}; it has {_listed(table)}")
-    by_name = _by_name(table)
+            raise UnreadableData(f"{table.source} has no column {asked!r}; it has {table.listed}")
+    by_name = table.by_name
     split = settings.split or _first(by_name, SPLIT_NAMES)
     if settings.label_kind == "relevance":
         return _of_pairs(table, by_name, settings, split)
@@ -90,8 +81,8 @@ def find_columns(table: Table, settings: DataSettings) -> Columns:
     return Columns(text, label or by_shape(table, free), pair, split)
 
 
-def find_texts(table: Table, settings: DataSettings) -> TextColumns:
-    """Those of a table that needs no labels; what the settings name is taken where the table has it.
+def find_texts(table: Table, settings: DataSettings) -> Columns:
+    """The same, but the label, of a table that needs none; what the settings name is taken where the table has it.
 
     Raises UnreadableData that lists the columns when the text cannot be told.
     """
@@ -99,23 +90,20 @@ def find_texts(table: Table, settings: DataSettings) -> TextColumns:
         name if name in table.columns else None
         for name in (settings.text, settings.text_pair, settings.label, settings.split)
     )
-    by_name = _by_name(table)
+    by_name = table.by_name
     split = split or _first(by_name, SPLIT_NAMES)
-    return TextColumns(*_texts(table, text, pair, label or _first(by_name, LABEL_NAMES), split), split)
+    text, pair = _texts(table, text, pair, label or _first(by_name, LABEL_NAMES), split)
+    return Columns(text, None, pair, split)
 
 
 def _texts(
     table: Table, text: str | None, pair: str | None, label: str | None, split: str | None
 ) -> tuple[str, str | None]:
     if text is None:
-        text, paired = _text_by_name(_by_name(table), label)
+        text, paired = _text_by_name(table.by_name, label)
         pair = pair or paired
     free = [name for name in table.columns if name not in {text, pair, label, split}]
     return text or _text_by_shape(table, free), pair
-
-
-def _by_name(table: Table) -> dict[str, str]:
-    return {name.casefold(): name for name in table.columns}
 
 
 def _of_pairs(table: Table, by_name: dict[str, str], settings: DataSettings, split: str | None) -> Columns:
@@ -130,7 +118,7 @@ def _of_pairs(table: Table, by_name: dict[str, str], settings: DataSettings, spl
     ):
         if found is None:
             raise UnreadableData(
-                f"{table.source}: no column is called like {what} among {_listed(table)}; name it with {flag}"
+                f"{table.source}: no column is called like {what} among {table.listed}; name it with {flag}"
             )
     assert text is not None and pair is not None and label is not None
     return Columns(text, label, pair, split)
@@ -139,7 +127,7 @@ def _of_pairs(table: Table, by_name: dict[str, str], settings: DataSettings, spl
 def find_text_columns(table: Table, asked: str | None) -> tuple[str, ...]:
     """The column of the text where there are no labels, or both of a known pair. Raises UnreadableData, as above."""
     if asked is not None and asked not in table.columns:
-        raise UnreadableData(f"{table.source} has no column {asked!r}; it has {_listed(table)}")
+        raise UnreadableData(f"{table.source} has no column {asked!r}; it has {table.listed}")
     return tuple(filter(None, _texts(table, asked, None, None, None)))
 
 
@@ -159,7 +147,7 @@ def _text_by_shape(table: Table, free: list[str]) -> str:
     means = {name: _mean_length(table, name) for name in free}
     best = max(means, key=lambda name: means[name], default=None)
     if best is None or means[best] < 1:
-        raise UnreadableData(f"{table.source}: no column looks like text among {_listed(table)}; name it with --text")
+        raise UnreadableData(f"{table.source}: no column looks like text among {table.listed}; name it with --text")
     return best
 
 
@@ -169,7 +157,7 @@ def _label_by_shape(table: Table, free: list[str]) -> str:
     if len(repeating) == 1:
         return repeating[0]
     what = f"{' and '.join(map(repr, repeating))} both could be" if repeating else "none looks like"
-    raise UnreadableData(f"{table.source}: {what} the label among {_listed(table)}; name it with --label")
+    raise UnreadableData(f"{table.source}: {what} the label among {table.listed}; name it with --label")
 
 
 def _number_by_shape(table: Table, free: list[str]) -> str:
@@ -178,7 +166,7 @@ def _number_by_shape(table: Table, free: list[str]) -> str:
     if len(numeric) == 1:
         return numeric[0]
     what = f"{' and '.join(map(repr, numeric))} both hold numbers" if numeric else "none holds numbers"
-    raise UnreadableData(f"{table.source}: {what} among {_listed(table)}; name the one to learn with --label")
+    raise UnreadableData(f"{table.source}: {what} among {table.listed}; name the one to learn with --label")
 
 
 def _is_numeric(table: Table, name: str) -> bool:
@@ -192,7 +180,3 @@ def _mean_length(table: Table, name: str) -> float:
 
 def _distinct(table: Table, name: str) -> int:
     return len({record.values.get(name) for record in table.records})
-
-
-def _listed(table: Table) -> str:
-    return ", ".join(map(repr, table.columns)) or "no columns"

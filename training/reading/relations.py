@@ -30,8 +30,8 @@ SCORE_NAMES = ("score", "similarity", "similarity_score", "label", "相似度", 
 def find_related_columns(table: Table, settings: DataSettings) -> Columns:
     """Raises UnreadableData that lists the columns when one is missing or cannot be told."""
     if settings.negative is not None and settings.negative not in table.columns:
-        raise UnreadableData(f"{table.source} has no column {settings.negative!r}; it has {_listed(table)}")
-    by_name = {name.casefold(): name for name in table.columns}
+        raise UnreadableData(f"{table.source} has no column {settings.negative!r}; it has {table.listed}")
+    by_name = table.by_name
     first, second = settings.text, settings.text_pair
     if settings.relation != "label" and second is None:
         known = ((by_name[one], by_name[two]) for one, two in RELATED_NAMES if one in by_name and two in by_name)
@@ -39,7 +39,7 @@ def find_related_columns(table: Table, settings: DataSettings) -> Columns:
     if second is None:
         if settings.relation in {"pair", "score"}:
             raise UnreadableData(
-                f"{table.source}: no pair of texts among {_listed(table)}; name it with --text and --text-pair"
+                f"{table.source}: no pair of texts among {table.listed}; name it with --text and --text-pair"
             )
         return replace(find_columns(table, settings), text_pair=None)
     free = {key: name for key, name in by_name.items() if name not in {first, second}}
@@ -50,7 +50,7 @@ def find_related_columns(table: Table, settings: DataSettings) -> Columns:
     if settings.relation == "pair" or (settings.relation == "auto" and score is None):
         return replace(found, label=None, negative=negative)
     if score is None:
-        raise UnreadableData(f"{table.source}: no column of similarities among {_listed(table)}; name it with --label")
+        raise UnreadableData(f"{table.source}: no column of similarities among {table.listed}; name it with --label")
     return replace(found, label=score)
 
 
@@ -73,7 +73,3 @@ def _similarity(example: Example, columns: Columns) -> float:
             f"{example.source}, line {example.row}, column {columns.label!r}: {error}; write how near the texts are, such as "
             "0.8, or say --relation pair if the texts of every row belong together"
         ) from None
-
-
-def _listed(table: Table) -> str:
-    return ", ".join(map(repr, table.columns))

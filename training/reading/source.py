@@ -89,7 +89,7 @@ def _require(table: Table, columns: Columns) -> None:
     # negatives serve training alone: files of the other splits may lack them
     for name in (columns.text, columns.label, columns.text_pair):
         if name is not None and name not in table.columns:
-            raise UnreadableData(f"{table.source} has no column {name!r}; it has {', '.join(map(repr, table.columns))}")
+            raise UnreadableData(f"{table.source} has no column {name!r}; it has {table.listed}")
 
 
 def _labels(label: str, separator: str) -> tuple[str, ...]:

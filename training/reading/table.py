@@ -38,3 +38,13 @@ class Table:
     columns: list[str]
     records: list[Record]
     encoding: str = ""
+
+    @property
+    def by_name(self) -> dict[str, str]:
+        """The columns by their names without case."""
+        return {name.casefold(): name for name in self.columns}
+
+    @property
+    def listed(self) -> str:
+        """The columns, for messages."""
+        return ", ".join(map(repr, self.columns)) or "no columns"

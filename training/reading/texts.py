@@ -28,7 +28,7 @@ def read_texts(path: Path, settings: DataSettings, pair: bool) -> list[Example]:
     columns = find_texts(table, settings)
     if pair and columns.text_pair is None:
         raise UnreadableData(
-            f"{path}: the data has pairs of texts, this file has none among {', '.join(map(repr, table.columns))}; name its "
+            f"{path}: the data has pairs of texts, this file has none among {table.listed}; name its "
             "columns as in the data"
         )
     if not any((record.values.get(columns.text) or "").strip() for record in table.records):
