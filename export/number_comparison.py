@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.comparison import Drift, Outputs
+from training.correlation import rank_correlation
 from training.dataset import Example
 from training.numbers import Scale
-from training.tasks.number_evaluation import r_squared, rank_correlation
+from training.tasks.number_evaluation import r_squared
 
 DRIFT = 0.01
 """Standard deviations from which on a number that moves with its company counts as another one."""

@@ -62,7 +62,7 @@ def held_out(dataset: Dataset, threshold: float) -> LookAlikes:
 
 def query_identity(example: Example) -> str:
     """Key under which two rows count as candidates of the same query, which is their first text."""
-    return " ".join(unicodedata.normalize("NFKC", example.text).casefold().split())
+    return folded(example.text)
 
 
 def drop_exact(
@@ -130,7 +130,7 @@ def drop_near(
     for done, example in enumerate(examples):
         if done % 500 == 0:
             progress("looking for near-duplicates", done, len(examples))
-        sketch = sketched(folded(example.text) if first_texts else identity(example))
+        sketch = sketched(query_identity(example) if first_texts else identity(example))
         near = index.find(sketch)
         same = [p for p, s in near if s >= threshold and (not first_texts or _answers(kept[p]) == _answers(example))]
         agreeing = [p for p in same if _agree(kept[p], example, tolerance)]

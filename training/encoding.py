@@ -14,6 +14,7 @@ from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerBase
 
 from training.dataset import Example
+from training.epoch_generator import epoch_generator
 from training.sampling import EpochRows
 from training.tagging.words import reads_of
 
@@ -146,7 +147,7 @@ class LengthGroupedOrder(Sampler[int]):
         return len(self._lengths) if self._drawn is None else len(self._drawn)
 
     def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self._seed * 100_003 + self._epoch)
+        generator = epoch_generator(self._seed, self._epoch)
         drawn = range(len(self._lengths)) if self._drawn is None else self._drawn.rows(self._epoch)
         shuffled = [drawn[position] for position in torch.randperm(len(drawn), generator=generator).tolist()]
         pool = self._batch_size * MEGABATCH

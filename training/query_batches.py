@@ -9,6 +9,8 @@ from typing import TypeVar
 import torch
 from torch.utils.data import Sampler
 
+from training.epoch_generator import epoch_generator
+
 Item = TypeVar("Item")
 
 
@@ -42,7 +44,7 @@ class QueryBatches(Sampler[list[int]]):
         return iter(self._batches())
 
     def _batches(self) -> list[list[int]]:
-        generator = torch.Generator().manual_seed(self._seed * 100_003 + self._epoch)
+        generator = epoch_generator(self._seed, self._epoch)
         lists = [
             each for rows in _shuffled(list(self._members.values()), generator) for each in self._dealt(rows, generator)
         ]

@@ -15,8 +15,8 @@ from torch.utils.data import Sampler
 
 from training.dataset import Example
 from training.embedding.relations import partners_of, relation_of
+from training.epoch_generator import epoch_generator
 
-SEEDS_APART = 100_003
 TOGETHER = 2
 """Rows of one label that a batch takes at a time: enough for each to have another of its label there."""
 
@@ -44,8 +44,7 @@ class EpochBatches(Sampler[list[int]], ABC):
         return self._count
 
     def __iter__(self) -> Iterator[list[int]]:
-        generator = torch.Generator().manual_seed(self._seed * SEEDS_APART + self._epoch)
-        return iter(self._batches(generator))
+        return iter(self._batches(epoch_generator(self._seed, self._epoch)))
 
     @abstractmethod
     def _batches(self, generator: torch.Generator) -> list[list[int]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
+from training.correlation import correlation, rank_correlation
 from training.embedding.retrieval import of_others, slices, units
 
 Vectors = NDArray[np.float32]
@@ -23,8 +23,8 @@ def correlations(found: NDArray[np.float64], given: NDArray[np.float32]) -> dict
     """Spearman's over ranks and Pearson's, in [-1, 1]; 0 where either side is the same for all rows."""
     if np.ptp(found) < 1e-9 or np.ptp(given) < 1e-9:
         return {"spearman": 0.0, "pearson": 0.0}
-    ranks = np.corrcoef(rankdata(found), rankdata(given))
-    return {"spearman": float(ranks[0, 1]), "pearson": float(np.corrcoef(found, given)[0, 1])}
+    wanted = given.astype(np.float64)
+    return {"spearman": rank_correlation(found, wanted), "pearson": correlation(found, wanted)}
 
 
 def label_measures(vectors: Vectors, labels: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import rankdata
 
+from training.correlation import Numbers, correlation, rank_correlation
 from training.intervals import Interval, Positions, bootstrap
-
-Numbers = NDArray[np.float64]
-"""[rows]."""
 
 
 def evaluate_numbers(predicted: Numbers, truth: Numbers) -> dict[str, float]:
@@ -44,15 +40,3 @@ def r_squared(predicted: Numbers, truth: Numbers) -> float:
     if whole == 0.0:
         return float(unexplained == 0.0)
     return 1.0 - unexplained / whole
-
-
-def correlation(one: Numbers, other: Numbers) -> float:
-    """Pearson's; 0 where one of them does not vary."""
-    one, other = one - one.mean(), other - other.mean()
-    size = float(np.linalg.norm(one) * np.linalg.norm(other))
-    return float(np.clip(one @ other / size, -1.0, 1.0)) if size > 0 else 0.0
-
-
-def rank_correlation(one: Numbers, other: Numbers) -> float:
-    """Spearman's: Pearson's of the ranks, of which equal numbers share the mean."""
-    return correlation(rankdata(one), rankdata(other))

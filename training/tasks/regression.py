@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from training.correlation import Numbers
 from training.dataset import Dataset, Example, Split
 from training.intervals import Interval
 from training.plots import plot_numbers
 from training.settings import FineTuneSettings
 from training.tasks.files import write_metrics, write_predictions
-from training.tasks.number_evaluation import Numbers, evaluate_numbers, r_squared, uncertainty_of_numbers
+from training.tasks.number_evaluation import evaluate_numbers, r_squared, uncertainty_of_numbers
 from training.tasks.task import Logits, Measured, Truth
 
 
