@@ -29,7 +29,7 @@ def test_mistakes_of_one_probability_stand_in_the_order_of_the_text(tmp_path: Pa
     dataset = Dataset([], [example()], [example()], labels, "")
     nothing = np.zeros((len(TYPES), len(labels)), np.float32)
     nothing[:, 0] = 4.0
-    Entities().judge({Split.VALIDATION: nothing, Split.TEST: nothing}, dataset, tmp_path)
+    Entities().measured({Split.VALIDATION: nothing, Split.TEST: nothing}, dataset).written(tmp_path)
     (line,) = (tmp_path / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     mistakes = json.loads(line)["mistakes"]
     assert len({each["probability"] for each in mistakes}) == 1
