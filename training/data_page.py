@@ -10,11 +10,9 @@ def render(report: DataReport) -> str:
     """The page as text."""
     most = max((each.total for each in report.classes), default=1)
     fullest = max(count for _, count in report.lengths.histogram)
-    classes = report.classes if report.numbers else sorted(report.classes, key=lambda each: -each.total)
     return render_page(
         "data_report.html",
         report=report,
-        classes=classes,
         most=most,
         fullest=max(1, fullest),
         dropped=report.rows_read - report.rows_kept,

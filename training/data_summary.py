@@ -56,7 +56,7 @@ def _class_table(report: DataReport) -> Table:
     table = Table("label", box=None, pad_edge=False)
     for name in ("train", "validation", "test"):
         table.add_column(name, justify="right")
-    ordered = report.classes if report.numbers else sorted(report.classes, key=lambda each: -each.total)
+    ordered = report.listed_classes
     shown = (
         ordered if len(ordered) <= SHOWN_CLASSES else [*ordered[: SHOWN_CLASSES // 2], *ordered[-SHOWN_CLASSES // 2 :]]
     )

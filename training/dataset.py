@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -95,3 +96,17 @@ class Dataset:
     """SHA-256 over the examples of all splits in order: text, pair, label and split."""
     scale: Scale | None = None
     """That of the training rows, where texts have numbers."""
+
+    @property
+    def parts(self) -> dict[Split, list[Example]]:
+        """The rows of each split."""
+        return {Split.TRAIN: self.train, Split.VALIDATION: self.validation, Split.TEST: self.test}
+
+    @property
+    def examples(self) -> list[Example]:
+        """All rows, in the order of the splits."""
+        return [*self.train, *self.validation, *self.test]
+
+    def changed(self, change: Callable[[list[Example]], list[Example]]) -> Dataset:
+        """With the rows of each split changed."""
+        return replace(self, train=change(self.train), validation=change(self.validation), test=change(self.test))

@@ -77,7 +77,7 @@ def fine_tune(
     dataset = dataset_with_words(dataset, tokenization.folder, max_length)
     rows, validation, test = (
         encode(part, tokenization.tokenizer, task.truth(part, dataset.labels), max_length)
-        for part in (dataset.train, dataset.validation, dataset.test)
+        for part in dataset.parts.values()
     )
     train_rows = rows
     loop: Callable[..., ClassifierTrainer] = ClassifierTrainer
@@ -126,8 +126,7 @@ def prepared_rows(settings: DataSettings, source: EncoderSource, run: RunDirecto
         prepared = prepare(settings, token_counter(load_tokenizer(source.location)), progress)
     write_report(prepared.report, run.data)
     summarise(prepared.report, console)
-    dataset = prepared.dataset
-    for split, rows in zip(Split, (dataset.train, dataset.validation, dataset.test), strict=True):
+    for split, rows in prepared.dataset.parts.items():
         run.write_split(split, rows)
     return prepared
 

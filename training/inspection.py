@@ -119,6 +119,11 @@ class DataReport(Report):
     warnings: list[str]
     fingerprint: str
 
+    @property
+    def listed_classes(self) -> list[ClassReport]:
+        """The classes as reports list them: largest first, but numbers ascending."""
+        return self.classes if self.numbers else sorted(self.classes, key=lambda each: -each.total)
+
     def to_json(self) -> str:
         """Indented JSON."""
         return self.model_dump_json(indent=2) + "\n"
@@ -126,7 +131,7 @@ class DataReport(Report):
 
 def describe(settings: DataSettings, dataset: Dataset, findings: Findings, count_tokens: object) -> DataReport:
     """Puts the report together; `count_tokens` is a `training.preparation.CountTokens` or None."""
-    examples = [*dataset.train, *dataset.validation, *dataset.test]
+    examples = dataset.examples
     numbers = _numbers(dataset, examples)
     classes = _classes(dataset.labels, examples, _given) if numbers is None else _ranges(numbers, examples)
     lengths = _lengths(examples, count_tokens)
@@ -149,10 +154,7 @@ def describe(settings: DataSettings, dataset: Dataset, findings: Findings, count
         similar_with_other_label=findings.duplicates.similar_with_other_label,
         leaks=named_leaks,
         dropped_classes=findings.dropped_classes,
-        splits={
-            part.value: len(rows)
-            for part, rows in zip(Split, (dataset.train, dataset.validation, dataset.test), strict=True)
-        },
+        splits={part.value: len(rows) for part, rows in dataset.parts.items()},
         classes=classes,
         numbers=numbers,
         queries=_queries(dataset) if settings.label_kind == "relevance" else {},
@@ -185,8 +187,7 @@ def _numbers(dataset: Dataset, examples: list[Example]) -> NumberReport | None:
 
 
 def _queries(dataset: Dataset) -> dict[str, int]:
-    parts = zip(Split, (dataset.train, dataset.validation, dataset.test), strict=True)
-    return {part.value: len({query_identity(example) for example in rows}) for part, rows in parts}
+    return {part.value: len({query_identity(example) for example in rows}) for part, rows in dataset.parts.items()}
 
 
 def _ranges(numbers: NumberReport, examples: list[Example]) -> list[ClassReport]:

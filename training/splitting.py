@@ -125,8 +125,7 @@ def _as_it_is(dataset: Dataset, settings: DataSettings) -> Dataset:
 
 def _graded(dataset: Dataset, settings: DataSettings) -> Dataset:
     """With targets: relevance as a share of the highest grade that there is. Raises UnusableData where nothing is ranked."""
-    parts = (dataset.train, dataset.validation, dataset.test)
-    for name, part in zip(Split, parts, strict=True):
+    for name, part in dataset.parts.items():
         grades: dict[str, set[float | None]] = defaultdict(set)
         for example in part:
             grades[query_identity(example)].add(example.value)
@@ -135,13 +134,12 @@ def _graded(dataset: Dataset, settings: DataSettings) -> Dataset:
                 f"{settings.path}: no query of the {name} split has candidates of different relevance, so no order of them is "
                 "better than another; give queries several candidates, relevant (1, or a grade) and not (0)"
             )
-    highest = max(example.value or 0.0 for part in parts for example in part)
+    highest = max(example.value or 0.0 for example in dataset.examples)
 
     def learned(examples: list[Example]) -> list[Example]:
         return [replace(example, target=(example.value or 0.0) / highest) for example in examples]
 
-    train, validation, test = map(learned, parts)
-    return replace(dataset, train=train, validation=validation, test=test)
+    return dataset.changed(learned)
 
 
 def _standardised(dataset: Dataset, settings: DataSettings) -> Dataset:
@@ -156,8 +154,7 @@ def _standardised(dataset: Dataset, settings: DataSettings) -> Dataset:
     def learned(examples: list[Example]) -> list[Example]:
         return [replace(e, target=scale.standardised(e.value)) for e in examples if e.value is not None]
 
-    train, validation, test = map(learned, (dataset.train, dataset.validation, dataset.test))
-    return replace(dataset, train=train, validation=validation, test=test, scale=scale)
+    return replace(dataset.changed(learned), scale=scale)
 
 
 def _share(total: int, fraction: float) -> int:

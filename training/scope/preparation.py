@@ -37,8 +37,5 @@ def prepared_outside(
 def encoded_outside(outside: OutsideTexts, tokenization: Tokenization, max_length: int) -> Rows:
     """Token ids of the same."""
     return Rows(
-        *(
-            encode(rows, tokenization.tokenizer, [OUTSIDE] * len(rows), max_length)
-            for rows in (outside.train, outside.validation, outside.test)
-        )
+        *(encode(rows, tokenization.tokenizer, [OUTSIDE] * len(rows), max_length) for rows in map(outside.of, Split))
     )

@@ -46,7 +46,7 @@ def outside_texts(
     if scope.path is None:
         return None
     cleaned, _ = clean(read_texts(Path(scope.path), data, pair))
-    inside = {identity(row) for rows in (dataset.train, dataset.validation, dataset.test) for row in rows}
+    inside = {identity(row) for row in dataset.examples}
     distinct = list({identity(example): example for example in cleaned if identity(example) not in inside}.values())
     among = sum(identity(example) in inside for example in cleaned)
     kept, groups = drop_near(distinct, data.near_duplicate_threshold, data.group_threshold, DuplicateReport(), progress)

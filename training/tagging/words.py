@@ -33,9 +33,7 @@ def with_words(examples: Sequence[Example], tokenizer_file: Path, max_length: in
 def dataset_with_words(dataset: Dataset, tokenizer_folder: Path, max_length: int) -> Dataset:
     """The same of all splits."""
     file = tokenizer_folder / "tokenizer.json"
-    parts = (with_words(rows, file, max_length) for rows in (dataset.train, dataset.validation, dataset.test))
-    train, validation, test = parts
-    return replace(dataset, train=train, validation=validation, test=test)
+    return dataset.changed(lambda rows: with_words(rows, file, max_length))
 
 
 def reads_of(example: Example) -> list[int] | None:

@@ -197,7 +197,7 @@ def test_a_folder_of_splits_is_kept(tmp_path: Path) -> None:
     for name, part in (("train", rows[:60]), ("dev", rows[60:75]), ("test", rows[75:])):
         write_conll(tmp_path / f"{name}.conll", part)
     dataset = prepare(DataSettings(path=str(tmp_path), label_kind="entities")).dataset
-    assert [len(part) for part in (dataset.train, dataset.validation, dataset.test)] == [60, 15, 15]
+    assert [len(part) for part in dataset.parts.values()] == [60, 15, 15]
 
 
 def test_the_splits_have_every_type_and_no_look_alikes_in_two(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_the_splits_have_every_type_and_no_look_alikes_in_two(tmp_path: Path) ->
     dataset = prepared.dataset
     assert dataset.labels == ["O", "B-DATE", "I-DATE", "B-ORDER", "I-ORDER", "B-PRODUCT", "I-PRODUCT"]
     where: dict[str, set[Split | None]] = {}
-    for part in (dataset.train, dataset.validation, dataset.test):
+    for part in dataset.parts.values():
         assert {label for example in part for label in example.given} == {"DATE", "ORDER", "PRODUCT"}
         for example in part:
             where.setdefault(example.text.rstrip("!"), set()).add(example.split)
@@ -260,7 +260,7 @@ def test_rare_types_are_an_error_or_leave_their_texts(tmp_path: Path) -> None:
     path = str(write_spans(tmp_path / "rows.jsonl", rows))
     dataset = prepare(DataSettings(path=path, label_kind="entities", drop_rare_classes=True)).dataset
     assert "B-BIRD" not in dataset.labels
-    kept = [each for part in (dataset.train, dataset.validation, dataset.test) for each in part]
+    kept = [each for part in dataset.parts.values() for each in part]
     assert [(each.entities, each.label) for each in kept if each.text == "a rare bird came by"] == [((), "no entity")]
 
 

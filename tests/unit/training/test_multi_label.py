@@ -83,7 +83,7 @@ def test_a_label_that_holds_the_separator_is_refused_with_its_place(tmp_path: Pa
 def test_every_split_has_every_label_and_texts_of_none(tmp_path: Path) -> None:
     dataset = prepare(settings(write_csv(tmp_path / "rows.csv"))).dataset
     assert dataset.labels == sorted(WORDS)
-    for part in (dataset.train, dataset.validation, dataset.test):
+    for part in dataset.parts.values():
         assert {label for example in part for label in example.given} == set(WORDS)
         assert any(not example.given for example in part)
         assert any(len(example.given) == 2 for example in part)
@@ -107,7 +107,7 @@ def test_rare_labels_are_an_error_or_leave_their_texts(tmp_path: Path) -> None:
     with pytest.raises(UnusableData, match="'rare'"):
         prepare(settings(path))
     dataset = prepare(settings(path, drop_rare_classes=True)).dataset
-    everything = [*dataset.train, *dataset.validation, *dataset.test]
+    everything = dataset.examples
     assert "rare" not in dataset.labels
     assert [example.given for example in everything if example.text == "new old"] == [("sports",)]
     assert not [example for example in everything if example.text == "old new"]

@@ -52,6 +52,18 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
         prepare(write(tmp_path / "rows.csv", distinct("a", 10)))
 
 
+def test_classes_are_listed_by_size_and_numbers_ascending(tmp_path: Path) -> None:
+    configured = write(tmp_path / "rows.csv", [*distinct("1", 10), *distinct("2", 20)])
+    classes, numbers = (
+        prepare(configured).report,
+        prepare(configured.model_copy(update={"label_kind": "number"})).report,
+    )
+    assert [each.label for each in classes.listed_classes] == ["2", "1"]
+    assert [each.label for each in numbers.listed_classes] == ["1", "2"]
+    page = render(classes)
+    assert page.index("<summary>2</summary>") < page.index("<summary>1</summary>")
+
+
 def test_markup_in_a_row_is_shown_not_run(tmp_path: Path) -> None:
     rows = [("1 < 2 <scr onload=x> 'quoted'", "a"), *distinct("a", 10), *distinct("b", 10)]
     page = render(prepare(write(tmp_path / "rows.csv", rows)).report)

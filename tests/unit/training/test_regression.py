@@ -101,7 +101,7 @@ def test_one_text_with_several_numbers_keeps_their_median(tmp_path: Path) -> Non
     rows = [*different(100), ("the same film", 1), ("The same  film", 2), ("the same film", 5)]
     prepared = prepare(settings(write_csv(tmp_path / "rows.csv", rows)))
     dataset, report = prepared.dataset, prepared.report
-    (kept,) = [e for e in [*dataset.train, *dataset.validation, *dataset.test] if e.text == "the same film"]
+    (kept,) = [e for e in dataset.examples if e.text == "the same film"]
     assert kept.value == 2.0
     assert [(each.labels, each.outcome) for each in report.conflicts] == [({"1": 1, "2": 1, "5": 1}, "kept as '2'")]
 
@@ -117,7 +117,7 @@ def test_near_duplicates_about_one_number_are_dropped_and_others_kept_together(t
     rows = [*different(200), (long + "1", 3.0), (long + "2", 3.01), (long + "3", 1.0)]
     prepared = prepare(settings(write_csv(tmp_path / "rows.csv", rows)))
     dataset, report = prepared.dataset, prepared.report
-    alike = [e for e in [*dataset.train, *dataset.validation, *dataset.test] if e.text.startswith("a very long")]
+    alike = [e for e in dataset.examples if e.text.startswith("a very long")]
     assert sorted(each.value or 0.0 for each in alike) == [1.0, 3.0]
     assert len({each.split for each in alike}) == 1
     assert (report.near_duplicates, report.similar_with_other_label) == (1, 1)

@@ -8,15 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.data_settings import DataSettings
-from training.dataset import Dataset, Example, Split
+from training.dataset import Example, Split
 from training.failures import UnusableData
 from training.splitting import fingerprint, split
 
 SETTINGS = DataSettings(path="rows.csv")
-
-
-def parts(dataset: Dataset) -> dict[Split, list[Example]]:
-    return dict(zip(Split, (dataset.train, dataset.validation, dataset.test), strict=True))
 
 
 def rows_of(counts: dict[str, int]) -> list[Example]:
@@ -27,7 +23,7 @@ def test_each_class_is_split_eighty_ten_ten() -> None:
     rows = rows_of({"a": 100, "b": 50, "c": 10})
     counts = {
         part: Counter(row.label for row in members)
-        for part, members in parts(split(rows, list(range(160)), SETTINGS)).items()
+        for part, members in split(rows, list(range(160)), SETTINGS).parts.items()
     }
     assert counts[Split.TEST] == {"a": 10, "b": 5, "c": 1}
     assert counts[Split.VALIDATION] == {"a": 10, "b": 5, "c": 1}
@@ -35,7 +31,7 @@ def test_each_class_is_split_eighty_ten_ten() -> None:
 
 def test_three_rows_of_a_class_reach_all_three_splits() -> None:
     dataset = split(rows_of({"a": 30, "rare": 3}), list(range(33)), SETTINGS)
-    assert all(any(row.label == "rare" for row in members) for members in parts(dataset).values())
+    assert all(any(row.label == "rare" for row in members) for members in dataset.parts.values())
 
 
 def test_the_order_of_the_rows_does_not_matter() -> None:
@@ -88,8 +84,8 @@ def test_every_row_lands_once_and_no_group_straddles(groups: list[int], labels: 
     except UnusableData:
         return
     homes = defaultdict(set)
-    where = {row.text: part for part, members in parts(dataset).items() for row in members}
-    assert len(where) == len(rows) == sum(map(len, parts(dataset).values()))
+    where = {row.text: part for part, members in dataset.parts.items() for row in members}
+    assert len(where) == len(rows) == sum(map(len, dataset.parts.values()))
     for row, group in zip(rows, groups, strict=True):
         homes[group].add(where[row.text])
     assert all(len(splits) == 1 for splits in homes.values())

@@ -91,7 +91,7 @@ def test_answers_alike_do_not_make_questions_duplicates(tmp_path: Path) -> None:
 def test_one_question_never_stands_in_two_splits(tmp_path: Path) -> None:
     rows = [f"{chr(97 + n // 3 % 26) * 9} {n // 3},answer {n}" for n in range(90)]
     dataset = prepare(settings(tmp_path, ["question,answer", *rows])).dataset
-    parts = [{each.text for each in part} for part in (dataset.train, dataset.validation, dataset.test)]
+    parts = [{each.text for each in part} for part in dataset.parts.values()]
     assert all(parts)
     assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]
 
@@ -99,7 +99,7 @@ def test_one_question_never_stands_in_two_splits(tmp_path: Path) -> None:
 def test_one_pair_with_two_negatives_is_two_rows_that_are_kept_in_the_run(tmp_path: Path) -> None:
     lines = [f"topic {n} asked,reply {n},wrong {n} {i}" for n in range(20) for i in range(2)]
     dataset = prepare(settings(tmp_path, ["query,passage,negative", *lines], near_duplicate_threshold=1.0)).dataset
-    rows = [*dataset.train, *dataset.validation, *dataset.test]
+    rows = dataset.examples
     assert len(rows) == 40
     run = RunDirectory(tmp_path / "run")
     run.write_split(Split.TRAIN, dataset.train)
@@ -119,7 +119,7 @@ def test_similarities_are_numbers_of_which_a_text_keeps_the_median(tmp_path: Pat
     rows = scored(f"{same},0.80", f"{same},0.8", f"{same},1.4")
     prepared = prepare(settings(tmp_path, rows))
     dataset, report = prepared.dataset, prepared.report
-    found = [row for row in (*dataset.train, *dataset.validation, *dataset.test) if "chess" in row.text]
+    found = [row for row in dataset.examples if "chess" in row.text]
     assert [(row.value, row.label, row.given) for row in found] == [(0.8, "0.8", ())]
     assert [(each.labels, each.outcome) for each in report.conflicts] == [({"0.8": 2, "1.4": 1}, "kept as '0.8'")]
     assert report.numbers is not None
