@@ -86,7 +86,8 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A cleaned and split data set. `labels` is sorted; its order is the order of the model's outputs. Empty: numbers."""
+    """A cleaned and split data set. `labels` are the model's outputs in their order: sorted classes, or the labels of words
+    (`training.tagging.decoding.bio_labels`). Empty: numbers."""
 
     train: list[Example]
     validation: list[Example]

@@ -14,9 +14,6 @@ from training.dataset import Dataset, Example, Split
 from training.look_alikes import LookAlikes, sketched
 from training.numbers import SAME, Scale, as_text
 
-NEVER = 2.0
-"""A similarity that no two texts have."""
-
 Progress = Callable[[str, int, int], None]
 
 
@@ -139,23 +136,33 @@ def drop_near(
             report.near.append((example.row, kept[repeated].row))
             continue
         report.similar_with_other_label += len(agreeing) < len(same)
-        position = groups.add()
-        for other, _ in near:
-            groups.join(position, other)
+        groups.add([other for other, _ in near])
         index.add(sketch)
         kept.append(example)
     progress("looking for near-duplicates", len(examples), len(examples))
-    return kept, [groups.find(position) for position in range(len(kept))]
+    return kept, groups.numbers()
 
 
 def tie_queries(examples: list[Example], group_threshold: float, progress: Progress) -> list[int]:
     """The number of each row's group: the candidates of a query, and of those that look like it, belong in one split."""
-    queries: dict[str, Example] = {}
-    for example in examples:
-        queries.setdefault(query_identity(example), Example(example.text, "", split=example.split))
-    _, groups = drop_near(list(queries.values()), NEVER, group_threshold, DuplicateReport(), progress)
-    of_query = dict(zip(queries, groups, strict=True))
-    return [of_query[query_identity(example)] for example in examples]
+    places: dict[str, int] = {}
+    query = [places.setdefault(query_identity(example), len(places)) for example in examples]
+    groups = tied(list(places), group_threshold, progress)
+    return [groups[place] for place in query]
+
+
+def tied(texts: list[str], threshold: float, progress: Progress) -> list[int]:
+    """The number of each text's group: look-alikes of folded texts share one."""
+    index = LookAlikes(threshold)
+    groups = Groups()
+    for done, text in enumerate(texts):
+        if done % 500 == 0:
+            progress("looking for near-duplicates", done, len(texts))
+        sketch = sketched(text)
+        groups.add([other for other, _ in index.find(sketch)])
+        index.add(sketch)
+    progress("looking for near-duplicates", len(texts), len(texts))
+    return groups.numbers()
 
 
 class Groups:
@@ -164,10 +171,16 @@ class Groups:
     def __init__(self) -> None:
         self._parent: list[int] = []
 
-    def add(self) -> int:
-        """A new set of one; returns its position."""
-        self._parent.append(len(self._parent))
-        return len(self._parent) - 1
+    def add(self, others: Iterable[int] = ()) -> None:
+        """The next position, in a set with those others."""
+        position = len(self._parent)
+        self._parent.append(position)
+        for other in others:
+            self.join(position, other)
+
+    def numbers(self) -> list[int]:
+        """For each position the smallest one of its set."""
+        return [self.find(position) for position in range(len(self._parent))]
 
     def find(self, position: int) -> int:
         """The smallest position of the set."""

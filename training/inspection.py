@@ -133,7 +133,8 @@ def describe(settings: DataSettings, dataset: Dataset, findings: Findings, count
     """Puts the report together; `count_tokens` is a `training.preparation.CountTokens` or None."""
     examples = dataset.examples
     numbers = _numbers(dataset, examples)
-    classes = _classes(dataset.labels, examples, _given) if numbers is None else _ranges(numbers, examples)
+    given = sorted({label for example in examples for label in example.given})
+    classes = _classes(given, examples, _given) if numbers is None else _ranges(numbers, examples)
     lengths = _lengths(examples, count_tokens)
     columns = findings.reading.columns
     named_leaks = {f"{one} and {other}": len(rows) for (one, other), rows in findings.leaks.items()}

@@ -25,7 +25,6 @@ from training.inspection import DataReport, Findings, describe
 from training.reading import Reading, read
 from training.splitting import split
 from training.tagging.annotation import annotated
-from training.tagging.decoding import bio_labels
 
 CountTokens = Callable[[list[str]], list[int]]
 
@@ -70,8 +69,6 @@ def prepare(settings: DataSettings, count_tokens: CountTokens | None = None, pro
     rows = distinct_rows(settings, progress)
     dataset = split(rows.examples, rows.groups, settings)
     report = describe(settings, dataset, _findings(rows), count_tokens)
-    if settings.label_kind == "entities":
-        dataset = replace(dataset, labels=bio_labels(dataset.labels))
     return Prepared(dataset, report, rows.pair)
 
 

@@ -14,6 +14,7 @@ from training.dataset import Dataset, Example, Split
 from training.duplicates import identity, query_identity
 from training.failures import UnusableData
 from training.numbers import Scale, as_text, quantile_bins
+from training.tagging.decoding import bio_labels
 
 MIN_CLASSES = 2
 """One type of entity is enough: there is always what is none."""
@@ -34,7 +35,7 @@ def split(examples: list[Example], groups: list[int], settings: DataSettings) ->
     parts = {part: [example for example in assigned if example.split is part] for part in Split}
     _require_rows(parts, labels, settings)
     dataset = Dataset(parts[Split.TRAIN], parts[Split.VALIDATION], parts[Split.TEST], labels, fingerprint(assigned))
-    finish = {"class": _as_it_is, "entities": _as_it_is, "number": _standardised, "relevance": _graded}
+    finish = {"class": _as_it_is, "entities": _tagged, "number": _standardised, "relevance": _graded}
     return finish[settings.label_kind](dataset, settings)
 
 
@@ -121,6 +122,11 @@ def _alike(examples: list[Example]) -> list[str]:
 
 def _as_it_is(dataset: Dataset, settings: DataSettings) -> Dataset:
     return dataset
+
+
+def _tagged(dataset: Dataset, settings: DataSettings) -> Dataset:
+    """With the labels of words in place of the types of entities."""
+    return replace(dataset, labels=bio_labels(dataset.labels))
 
 
 def _graded(dataset: Dataset, settings: DataSettings) -> Dataset:

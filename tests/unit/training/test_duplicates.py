@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from training.dataset import Example, Split
-from training.duplicates import DuplicateReport, Groups, drop_exact, drop_near, label_variants, leaks
+from training.duplicates import DuplicateReport, Groups, drop_exact, drop_near, label_variants, leaks, tied
 from training.look_alikes import jaccard
 from training.preparation import silent
 
@@ -87,6 +87,13 @@ def test_groups_join_transitively() -> None:
     groups.join(0, 1)
     groups.join(2, 1)
     assert [groups.find(i) for i in range(4)] == [0, 0, 0, 3]
+
+
+def test_texts_that_look_alike_share_a_group_through_others() -> None:
+    text = "how do i move money from my savings to another bank at the weekend"
+    texts = [text, "银行周末可以转账吗", f"{text} please", "something else", f"{text} please, by post"]
+    assert tied(texts, 0.8, silent) == [0, 1, 0, 3, 0]
+    assert tied(texts, 0.95, silent) == [0, 1, 2, 3, 4]
 
 
 def test_jaccard_of_halves() -> None:
