@@ -69,6 +69,10 @@ def search(
                 "augmentation and contrastive_epochs: a search trains on the rows as they are, in one stage; use fit, with what "
                 "the search found"
             )
+        if settings.out_of_scope is not None and settings.out_of_scope.exposure:
+            raise InvalidSettings(
+                "out_of_scope.exposure: a search trains on the rows alone; use fit, with what the search found"
+            )
         require("optuna", "the search", "search")
         from training.search.worker import SearchPlan
         from training.search.worker import search as run_search

@@ -12,7 +12,6 @@ from training.data_summary import summarise
 from training.dataset import Dataset
 from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, encode, token_counter
-from training.failures import InvalidSettings
 from training.fine_tuning import fitting_length
 from training.heads import Pooling
 from training.model_making import (
@@ -50,8 +49,6 @@ def prepare_material(settings: FineTuneSettings, folder: Path, console: Console)
 
     Raises UnreadableData, UnusableData or InvalidSettings, each naming what is wrong and what to do.
     """
-    if settings.task == "embedding":
-        raise InvalidSettings("search: only classifiers are searched; train the sentence encoder with `fit`")
     source = find_encoder(settings.model)
     with listener(console) as progress:
         prepared = prepare(settings.data, token_counter(load_tokenizer(source.location)), progress)

@@ -32,3 +32,20 @@ def test_a_wrong_database_is_told_before_the_data_are_read() -> None:
     done = CliRunner().invoke(app, [*SEARCH, "--storage", "mysql://host/base"])
     assert done.exit_code == 2
     assert "SQLite file or in PostgreSQL" in done.output
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("augmentation: {kinds: [typo]}", "a search trains on the rows as they are"),
+        ("contrastive_epochs: 2", "in one stage"),
+        ("distillation: {teachers: [runs/a]}", "a search trains on labels alone"),
+        ("out_of_scope: {path: others.txt, exposure: true}", "out_of_scope.exposure: a search trains on"),
+    ],
+)
+def test_what_a_search_would_leave_out_is_refused(tmp_path: Path, settings: str, message: str) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text(settings, encoding="utf-8")
+    done = CliRunner().invoke(app, [*SEARCH, "--config", str(config), "--out", str(tmp_path / "searches")])
+    assert done.exit_code == 2
+    assert message in done.output
