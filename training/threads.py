@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def use_threads(count: int | None) -> None:
     """Limits torch to `count` threads, if given."""
-    import torch
-
     if count is not None:
+        import torch
+
         torch.set_num_threads(count)

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from rich.console import Console
 from typer.testing import CliRunner
@@ -282,17 +283,34 @@ def test_a_run_that_is_not_complete_and_a_wrong_setting_are_refused(
     assert done.exit_code == 2 and "robustness_rows" in done.output
 
 
-def test_fit_makes_a_missing_report_and_trains_nothing_for_other_settings_of_it(
-    single: tuple[RunDirectory, RunRecord],
-) -> None:
-    run, record = single
+def fit_again(run: RunDirectory, *more: str) -> None:
+    """The command that trained it, once the report is lost."""
     (run.evaluation / "report.json").unlink()
     folder = run.root.parent.parent
     where = ["--data", str(folder / "rows.jsonl"), "--model", str(folder / "encoder"), "--out", str(run.root.parent)]
     trained_as = ["--name", "run", "--epochs", "8", "--learning-rate", "3e-3", "--batch-size", "16"]
-    done = CliRunner().invoke(app, ["fit", *where, *trained_as, "--robustness-rows", "5", "--explained-rows", "0"])
+    done = CliRunner().invoke(app, ["fit", *where, *trained_as, *more])
     assert done.exit_code == 0, done.output
     assert "reused" in done.output
+
+
+def test_fit_makes_a_missing_report_and_trains_nothing_for_other_settings_of_it(
+    single: tuple[RunDirectory, RunRecord],
+) -> None:
+    run, record = single
+    fit_again(run, "--robustness-rows", "5", "--explained-rows", "0")
     report = report_in(run, record)
     assert report.robustness is not None and report.robustness.rows == 5
     assert report.explanations == []
+
+
+def test_a_report_that_is_missing_is_made_with_the_threads_that_are_given(
+    single: tuple[RunDirectory, RunRecord],
+) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        fit_again(single[0], "--robustness-rows", "0", "--explained-rows", "0", "--threads", "2")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

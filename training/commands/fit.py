@@ -131,6 +131,7 @@ def fit(
     from training.processes import is_first
     from training.reuse import step_fingerprint
     from training.settings import load_settings
+    from training.threads import use_threads
 
     console.quiet = not is_first()
     with failures_shown():
@@ -145,12 +146,10 @@ def fit(
         run = RunDirectory(out / settings.name)
         fingerprint = step_fingerprint(settings)
         record = run.record()
+        use_threads(threads)
         if record is not None and record.step_fingerprint == fingerprint:
             console.print(f"[green]reused[/] {run.root}: data, settings and code are those of {record.create_time}")
         else:
-            from training.threads import use_threads
-
-            use_threads(threads)
             record = _train(settings, run, fingerprint)
         _report(record, run, settings.report)
         _show(record, run)
