@@ -13,7 +13,7 @@ from export.encoder_command import encoder
 from export.failures import MalformedBundle
 from export.terminal import RegistryUrl, console, failures_shown
 from export.terms import terms_of
-from training.run import HEADLINES, as_shown, headline
+from training.headlines import HEADLINES, as_shown, headline
 from training.terminal import quiet_libraries
 
 if TYPE_CHECKING:

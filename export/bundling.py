@@ -34,9 +34,10 @@ from training.calibration import softmax
 from training.conformal import LEVELS, conformal_thresholds
 from training.dataset import Example, Split
 from training.encoding import EncodedDataset, EncodedExample
+from training.headlines import headline
 from training.heads import SequenceClassifier, load_model
 from training.progress import Steps
-from training.run import RunDirectory, RunRecord, headline
+from training.run import RunDirectory, RunRecord
 from training.scope.evidence import figures
 from training.scope.fitting import Seen, scores
 from training.scope.model import ScopedClassifier, seen

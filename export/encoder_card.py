@@ -6,7 +6,7 @@ from rich.table import Table
 
 from export.manifest import Manifest, Variant
 from export.terms import terms_of
-from training.run import as_shown, headline, shown
+from training.headlines import as_shown, headline, shown
 
 
 def encoder_card(manifest: Manifest, pooling: str) -> str:

@@ -14,8 +14,9 @@ from export.settings import ExportSettings
 from training.dataset import Example, Split
 from training.embedding.evaluation import scores_of, truth_of
 from training.embedding.relations import singles
+from training.headlines import headline
 from training.progress import Steps
-from training.run import RunDirectory, RunRecord, headline
+from training.run import RunDirectory, RunRecord
 from training.sentence_encoder import SentenceEncoder
 
 

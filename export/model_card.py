@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from export.manifest import Manifest, Variant
 from export.terms import terms_of
+from training.headlines import headline
 from training.report.card import render_card
 from training.report.contents import VariantRow, Variants
 from training.report.making import with_variants
-from training.run import RunDirectory, RunRecord, headline
+from training.run import RunDirectory, RunRecord
 
 
 def model_card(manifest: Manifest, run: RunDirectory, record: RunRecord) -> str:

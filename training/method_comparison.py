@@ -12,8 +12,9 @@ from typing import get_args
 from rich.table import Table
 
 from training.failures import InvalidSettings, TrainingFailure
+from training.headlines import headline
 from training.measured_process import run_measured
-from training.run import Effort, RunDirectory, RunRecord, headline
+from training.run import Effort, RunDirectory, RunRecord
 from training.settings import Method
 
 METHODS: tuple[Method, ...] = get_args(Method)

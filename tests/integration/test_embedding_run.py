@@ -28,11 +28,12 @@ from training.embedding.evaluation import scores_of, truth_of
 from training.embedding.fitting import fit_encoder
 from training.embedding.relations import singles
 from training.failures import InvalidSettings, UnreadableData, UnusableData
+from training.headlines import as_shown, headline
 from training.progress import Steps
 from training.report.making import report_of, stored_report
 from training.report.settings import ReportSettings
 from training.reuse import step_fingerprint
-from training.run import RunDirectory, RunRecord, as_shown, headline
+from training.run import RunDirectory, RunRecord
 from training.settings import FineTuneSettings, load_settings
 from training.tasks.embedding import BEFORE, WORDS
 

@@ -16,8 +16,9 @@ from training.commands.distillation_options import DistillationOptions
 from training.commands.option_groups import given, with_option_groups
 from training.commands.report import ReportOptions
 from training.commands.scope_options import ScopeOptions
+from training.headlines import PLAIN, as_shown, headline, shown
 from training.report.settings import ReportSettings
-from training.run import PLAIN, DistillationRecord, RunDirectory, RunRecord, as_shown, headline, shown
+from training.run import DistillationRecord, RunDirectory, RunRecord
 from training.scope.record import SCOPE_TITLES, ScopeRecord
 from training.terminal import console, failures_shown, quiet_libraries
 

@@ -18,11 +18,12 @@ from training.distillation.unlabelled import Unlabelled, read_unlabelled
 from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, encode
 from training.failures import InvalidSettings
+from training.headlines import headline
 from training.heads import Classifier, HeadSettings, SequenceClassifier
 from training.model_making import Tokenization, make_model
 from training.preparation import Prepared
 from training.progress import listener
-from training.run import DistillationRecord, RunDirectory, TeacherRecord, headline
+from training.run import DistillationRecord, RunDirectory, TeacherRecord
 from training.settings import FineTuneSettings
 from training.tasks import Judgement, task_of
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from training.headlines import headline
 from training.report.contents import ClassScores, Robustness, SliceGroup
 from training.report.wording import percent
-from training.run import RunRecord, headline
+from training.run import RunRecord
 
 WEAK_F1 = 0.6
 FEW_TEST_ROWS = 10

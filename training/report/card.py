@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 from training.encoders import PACKAGED
+from training.headlines import as_shown, headline
 from training.pages import Markdown, render_markdown
 from training.report import wording
 from training.report.contents import EvaluationReport
-from training.run import RunRecord, as_shown, headline
+from training.run import RunRecord
 from training.scope.record import SCOPE_TITLES
 
 PACKAGED_ORIGIN = "sentence-transformers/all-MiniLM-L6-v2"

@@ -10,6 +10,7 @@ import numpy as np
 from training.dataset import Split
 from training.duplicates import Progress
 from training.evaluation import LabelScores, evaluate, uncertainty
+from training.headlines import HEADLINES, headline
 from training.intervals import Interval
 from training.report.answers import Answers, answers
 from training.report.attention import attention
@@ -21,7 +22,7 @@ from training.report.robustness import robustness
 from training.report.settings import ReportSettings
 from training.report.slices import slices
 from training.report.wording import title_of
-from training.run import HEADLINES, RunDirectory, RunRecord, headline
+from training.run import RunDirectory, RunRecord
 from training.tasks.multi_label_evaluation import evaluate_labels, uncertainty_of_labels
 
 SEED = 13

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+from training.headlines import as_shown, headline
 from training.pages import render_page
 from training.report import wording
 from training.report.contents import Confusion, EvaluationReport, Explained, Piece
-from training.run import RunDirectory, RunRecord, as_shown, headline
+from training.run import RunDirectory, RunRecord
 
 CAPTIONS = {"calibration.png": "Calibration: what the stated probabilities are worth"}
 INSTEAD_OF = {"confusion.png", "labels.png"}

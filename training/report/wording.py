@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from training.headlines import PLAIN, as_shown
 from training.report.contents import EvaluationReport, Score
-from training.run import PLAIN, Effort, RunRecord, as_shown
+from training.run import Effort, RunRecord
 from training.tagging.decoding import types_of
 
 TITLES = {"calibration_error_before": "calibration error before scaling", "calibration_error": "calibration error"}

@@ -13,7 +13,7 @@ from training.embedding.predictions import prediction_lines
 from training.embedding.relations import relation_of
 from training.embedding.retrieval import Collection, identities_of
 from training.embedding.word_overlap import by_words
-from training.run import headline
+from training.headlines import headline
 from training.settings import FineTuneSettings
 from training.tasks.files import write_metrics, write_predictions
 from training.tasks.task import Judgement, Logits, Truth

@@ -8,7 +8,7 @@ from export.manifest import ParityProof, ScopeProof
 from export.settings import Gate
 from export.terms import terms_of
 from export.verification import judge
-from training.run import headline
+from training.headlines import headline
 
 GOOD = ParityProof(
     rows=100,
