@@ -7,7 +7,10 @@ from importlib.util import find_spec
 
 from training.failures import MissingPackage
 
-LIBRARIES = ("torch", "transformers", "accelerate", "tokenizers", "datasets", "scikit-learn", "numpy")
+LIBRARIES = (
+    *("torch", "transformers", "accelerate", "peft", "sentence-transformers", "tokenizers"),
+    *("datasets", "scikit-learn", "numpy"),
+)
 """Those that training rests on."""
 
 

@@ -16,7 +16,6 @@ runs/<name>/
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +25,7 @@ from pydantic import BaseModel, ConfigDict
 
 from training.dataset import Entity, Example, Split, TaskName
 from training.numbers import Scale
-from training.records import read_record
+from training.records import read_record, write_record
 from training.scope.record import ScopeRecord
 
 Part = Split | Literal["augmented", "unlabelled"]
@@ -167,13 +166,8 @@ class RunDirectory:
         return read_record(self.record_path, RunRecord)
 
     def write_record(self, record: RunRecord) -> None:
-        """Marks the run complete (write aside, fsync, rename)."""
-        aside = self.record_path.with_suffix(".json.partial")
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(record.model_dump_json(indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(self.record_path)
+        """Marks the run complete."""
+        write_record(self.record_path, record)
 
     def write_split(self, split: Part, examples: list[Example], outside: bool = False) -> None:
         """Keeps the rows of one split as they were trained on; with `outside` the texts out of scope."""
