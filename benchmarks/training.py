@@ -17,7 +17,10 @@ from typing import Annotated
 import typer
 
 from benchmarks.pages import columns, listed, of_host, write_pages
+from training.dataset import Split
+from training.measured_fit import measured_fit
 from training.measured_process import run_measured
+from training.run import RunDirectory
 
 MIB = 1 << 20
 COLUMNS = ("recipe", "rows/s", "slowest to fastest", "times plain", "peak memory")
@@ -99,19 +102,13 @@ def _sample(data: Path, rows: int, target: Path) -> Path:
 
 
 def _fit(sample: Path, model: str, threads: int, folder: Path) -> Epoch:
-    from training.run import RunDirectory
-
     run = RunDirectory(folder / "fit")
-    run.record_path.unlink(missing_ok=True)  # or it would be reused
-    command = ["fit", "--data", str(sample), "--model", model, "--name", run.root.name, "--out", str(folder)]
-    options = ["--epochs", "1", "--threads", str(threads), "--drop-rare-classes"]
-    options += ["--robustness-rows", "0", "--explained-rows", "0"]  # which would count into the memory
-    ended = run_measured([sys.executable, "-m", "training", *command, *options])
-    record = run.record()
-    if ended.exit_code or record is None or record.effort is None:
+    options = ["--data", str(sample), "--model", model, "--epochs", "1", "--threads", str(threads)]
+    fit = measured_fit(run, [*options, "--drop-rare-classes"])
+    if fit is None:
         raise RunFailed("fit could not train; what it said stands above")
-    rows = sum(1 for _ in (run.data / "train.jsonl").open(encoding="utf-8"))
-    return Epoch(rows, record.effort.seconds_per_epoch, ended.peak_bytes)
+    rows = sum(1 for _ in run.examples(Split.TRAIN))
+    return Epoch(rows, fit.effort.seconds_per_epoch, fit.peak_bytes)
 
 
 def _plain(model: str, threads: int, folder: Path) -> Epoch:

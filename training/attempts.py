@@ -42,6 +42,12 @@ def discard_other_attempt(run: Directory, step_fingerprint: str) -> None:
         mark.write_text(step_fingerprint, encoding="utf-8")
 
 
+def resume_nothing(run: Directory) -> None:
+    """Makes what is there another attempt's. It stays, and a complete run stays one, until the next attempt begins."""
+    if _mark(run).is_file():
+        _mark(run).write_text("", encoding="utf-8")
+
+
 def _mark(run: Directory) -> Path:
     return run.trainer / "fingerprint"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +11,8 @@ from rich.table import Table
 
 from training.failures import InvalidSettings, TrainingFailure
 from training.headlines import headline
-from training.measured_process import run_measured
-from training.run import Effort, RunDirectory, RunRecord
+from training.measured_fit import MeasuredFit, measured_fit
+from training.run import RunDirectory
 from training.settings import Method
 
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -27,12 +25,10 @@ class MethodFailed(TrainingFailure):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One method's run. `peak_bytes`: the most memory its process held, with libraries and data."""
+    """One method's run."""
 
     method: Method
-    record: RunRecord
-    effort: Effort
-    peak_bytes: int
+    fit: MeasuredFit
 
 
 def chosen(methods: str | None) -> list[Method]:
@@ -45,20 +41,15 @@ def chosen(methods: str | None) -> list[Method]:
 
 def measure(method: Method, name: str, out: Path, options: Sequence[str]) -> Measured:
     """Trains in a process of its own, from the beginning. Raises MethodFailed."""
-    run = RunDirectory(out / f"{name}-{method}")
-    shutil.rmtree(run.root, ignore_errors=True)  # nothing is reused, and nothing resumed: neither could be timed
-    command = [sys.executable, "-m", "training", "fit", "--name", run.root.name, "--out", str(out), "--method", method]
-    # what the report measures is no part of the method, and would count into the memory
-    ended = run_measured([*command, "--robustness-rows", "0", "--explained-rows", "0", *options])
-    record = run.record()
-    if ended.exit_code or record is None or record.effort is None:
+    fit = measured_fit(RunDirectory(out / f"{name}-{method}"), ["--method", method, *options])
+    if fit is None:
         raise MethodFailed(f"method {method} could not be trained; what it said stands above")
-    return Measured(method, record, record.effort, ended.peak_bytes)
+    return Measured(method, fit)
 
 
 def table(measured: Sequence[Measured]) -> Table:
     """A row for each method."""
-    metric, title = headline(measured[0].record.task, measured[0].record.metrics["test"])
+    metric, title = headline(measured[0].fit.record.task, measured[0].fit.record.metrics["test"])
     shown = Table("method", box=None, pad_edge=False)
     for column in (
         "trained weights",
@@ -71,14 +62,14 @@ def table(measured: Sequence[Measured]) -> Table:
     ):
         shown.add_column(column, justify="right")
     for each in measured:
-        effort = each.effort
+        effort = each.fit.effort
         shown.add_row(
             each.method,
             f"{effort.trained_weights:,}",
             f"{100 * effort.trained_weights / effort.weights:.2f} %",
-            f"{each.peak_bytes / MEGABYTE:,.0f} MiB",
+            f"{each.fit.peak_bytes / MEGABYTE:,.0f} MiB",
             f"{effort.seconds_per_epoch:.1f}",
             str(effort.epochs),
-            *(f"{100 * each.record.metrics[split][metric]:.1f} %" for split in ("validation", "test")),
+            *(f"{100 * each.fit.record.metrics[split][metric]:.1f} %" for split in ("validation", "test")),
         )
     return shown

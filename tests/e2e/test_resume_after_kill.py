@@ -133,4 +133,6 @@ def test_a_finished_run_is_reused_until_something_changes(inputs: tuple[Path, Pa
     assert REUSED in finish(arguments)
     assert (tmp_path / "toy" / "run.json").read_text(encoding="utf-8") == first
 
+    assert REUSED not in finish([*arguments, "--anew"])
+    assert (tmp_path / "toy" / "run.json").read_text(encoding="utf-8") != first
     assert REUSED not in finish([*arguments, "--seed", "14"])

@@ -60,6 +60,24 @@ def test_an_unknown_method_and_a_failing_run_are_explained(tmp_path: Path) -> No
     assert not rows_of(failing)
 
 
+def test_earlier_runs_stay_when_the_options_are_wrong_and_folders_of_others_always(tmp_path: Path) -> None:
+    before = RunDirectory(tmp_path / "runs" / "toy-full")
+    before.trainer.mkdir(parents=True)
+    (before.trainer / "fingerprint").write_text("before", encoding="utf-8")
+    before.record_path.write_text("{}", encoding="utf-8")
+    wrong = compare(tmp_path, "--methods", "full", "--max-length", "0")
+    assert wrong.returncode == 2
+    assert "max_length" in wrong.stdout
+    assert before.record_path.is_file()
+    mine = tmp_path / "runs" / "toy-frozen" / "notes.txt"
+    mine.parent.mkdir()
+    mine.touch()
+    refused = compare(tmp_path, "--methods", "frozen")
+    assert refused.returncode == 2
+    assert "was not made by this command" in " ".join(refused.stdout.split())
+    assert mine.is_file()
+
+
 def test_a_method_that_does_not_fit_costs_the_others_nothing(tmp_path: Path) -> None:
     ended = compare(tmp_path, "--methods", "frozen,prefix", "--prefix-length", "64")
     assert ended.returncode == 2

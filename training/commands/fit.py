@@ -119,6 +119,7 @@ def fit(
     config: Annotated[Path | None, typer.Option(help="YAML or JSON with any of the settings; flags win.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
     threads: Threads = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Reuse and resume nothing.")] = False,
     *,
     options: FitOptions,
     augmentation: AugmentationOptions,
@@ -129,6 +130,7 @@ def fit(
 ) -> None:
     """Fine-tune a model and write runs/NAME. A killed run resumes; a finished one is reused until something changes."""
     quiet_libraries()
+    from training.attempts import resume_nothing
     from training.processes import is_first
     from training.reuse import step_fingerprint
     from training.settings import load_settings
@@ -148,7 +150,9 @@ def fit(
         fingerprint = step_fingerprint(settings)
         record = run.record()
         use_threads(threads)
-        if record is not None and record.step_fingerprint == fingerprint:
+        if anew and is_first():
+            resume_nothing(run)
+        if not anew and record is not None and record.step_fingerprint == fingerprint:
             console.print(f"[green]reused[/] {run.root}: data, settings and code are those of {record.create_time}")
         else:
             record = _train(settings, run, fingerprint)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.attempts import discard_other_attempt
+from training.attempts import discard_other_attempt, resume_nothing
 from training.failures import InvalidSettings
 from training.run import RunDirectory
 
@@ -34,6 +34,20 @@ def test_what_another_attempt_left_is_removed_and_what_this_one_left_is_kept(tmp
     discard_other_attempt(run, "b")
     assert files(run.root) == {"trainer/fingerprint"}
     assert not run.data.exists()
+
+
+def test_what_is_to_be_made_anew_stays_until_the_next_attempt_begins(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    resume_nothing(run)
+    assert not run.root.exists()
+    discard_other_attempt(run, "a")
+    run.record_path.write_text("{}", encoding="utf-8")
+    (run.trainer / "checkpoint-1").mkdir()
+    (run.trainer / "checkpoint-1" / "state").touch()
+    resume_nothing(run)
+    assert files(run.root) == {"run.json", "trainer/fingerprint", "trainer/checkpoint-1/state"}
+    discard_other_attempt(run, "a")
+    assert files(run.root) == {"trainer/fingerprint"}
 
 
 def test_a_complete_run_whose_trainer_is_gone_is_ours(tmp_path: Path) -> None:
