@@ -101,7 +101,7 @@ bench: develop ## compare the server with the in-process limit of the same model
 	@$(BIN)/python -m benchmarks.serving --registry '$(REGISTRY)' --model '$(NAME)' $(BENCH_OPTIONS)
 
 .PHONY: bench-training
-bench-training: develop ## compare the speed of fit on DATA with the recipe of a tutorial; see docs/benchmarks.md
+bench-training: develop ## compare the speed of fit on DATA with the recipe of a tutorial; see docs/training.md
 	@$(BIN)/python -m benchmarks.training --data '$(DATA)' --model '$(MODEL)' $(BENCH_OPTIONS)
 
 .PHONY: check-gpu

@@ -42,7 +42,8 @@ def main(
 ) -> None:
     """Train for one epoch."""
     torch.set_num_threads(threads)
-    lines = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
+    with rows.open(encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
     labels = sorted({line["label"] for line in lines})
     index = {label: position for position, label in enumerate(labels)}
     tokenizer = AutoTokenizer.from_pretrained(encoder)

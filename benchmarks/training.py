@@ -92,7 +92,7 @@ def _sample(data: Path, rows: int, target: Path) -> Path:
     from training.data_settings import DataSettings
     from training.preparation import distinct_rows
 
-    found = distinct_rows(DataSettings(path=str(data)), lambda *_: None).examples
+    found = distinct_rows(DataSettings(path=str(data), drop_rare_classes=True), lambda *_: None).examples
     drawn = random.Random(13).sample(found, min(rows, len(found)))
     with target.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

@@ -10,7 +10,7 @@ from typing import get_args
 from rich.table import Table
 
 from training.failures import InvalidSettings, TrainingFailure
-from training.headlines import headline
+from training.headlines import as_shown, headline
 from training.measured_fit import MeasuredFit, measured_fit
 from training.run import RunDirectory
 from training.settings import Method
@@ -70,6 +70,6 @@ def table(measured: Sequence[Measured]) -> Table:
             f"{each.fit.peak_bytes / MEGABYTE:,.0f} MiB",
             f"{effort.seconds_per_epoch:.1f}",
             str(effort.epochs),
-            *(f"{100 * each.fit.record.metrics[split][metric]:.1f} %" for split in ("validation", "test")),
+            *(as_shown(metric, each.fit.record.metrics[split][metric]) for split in ("validation", "test")),
         )
     return shown

@@ -17,7 +17,7 @@ def bench(data: Path, folder: Path, *more: str) -> subprocess.CompletedProcess[s
 
 def test_both_recipes_train_the_same_rows(tmp_path: Path) -> None:
     encoder = write_tiny_encoder(tmp_path / "encoder")
-    data = write_rows(tmp_path / "rows.csv", toy_rows(150))
+    data = write_rows(tmp_path / "rows.csv", [*toy_rows(150), ("one of its class alone", "rare")])
     ended = bench(data, tmp_path, "--model", str(encoder), "--rounds", "1", "--threads", "1", "--rows", "120")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     report = json.loads((tmp_path / "report" / "training.json").read_text(encoding="utf-8"))
