@@ -91,7 +91,7 @@ class Exporter:
             terms_of(self._record.task),
             headline(self._record.task)[1],
             logits,
-            reference_shapes(self._model, shapes),
+            reference_shapes(self._scoped or self._model, shapes),
             self._scope_reference(known),
         )
         return reference, self._tokens(test), compared.right(test)

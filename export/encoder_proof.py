@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from export.manifest import ParityProof
 from export.measurement import Runner
 from export.rows import Row
+from export.scope_proof import largest
 from export.settings import EncoderGate
 from training.embedding.retrieval import units
 
@@ -51,13 +52,13 @@ def verify_encoder(
     shuffled = runner.logits(reference.rows, np.random.default_rng(0).permutation(count).tolist(), BATCH)
     tick(2)
     difference = np.abs(alone - reference.vectors)
-    shapes = [float(np.abs(runner.run(batch) - expected).max()) for batch, expected in reference.shapes.values()]
+    shapes = [np.abs(runner.run(batch) - expected) for batch, expected in reference.shapes.values()]
     cosines = (units(alone) * units(reference.vectors)).sum(axis=1)
     neighbours = nearest(alone)
     quality = reference.quality if np.isfinite(alone).all() else None
     proof = ParityProof(
         rows=count,
-        max_logit_difference=max(float(difference.max()), *shapes),
+        max_logit_difference=largest(difference, *shapes),
         mean_logit_difference=float(difference.mean()),
         agreement=float((neighbours == reference.neighbours).mean()),
         reference_accuracy=reference.score,

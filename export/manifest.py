@@ -78,6 +78,7 @@ class ScopeProof(Contract):
     flips_with_batch_mates: float = Field(ge=0, le=1)
     """Rows whose answer changes between being alone and being in a shuffled batch."""
     max_score_difference: float
+    """Of these rows, and of the shapes that the parity proof names."""
 
 
 class ParityProof(Contract):

@@ -40,8 +40,10 @@ def prove_scope(
     reference: ScopeReference,
     inside: NDArray[np.float32],
     inside_in_batches: NDArray[np.float32],
+    on_shapes: NDArray[np.float32],
 ) -> tuple[ScopeProof, float]:
-    """The proof and the variant's threshold; of its scores [rows] of the rows in scope, alone and in shuffled batches."""
+    """The proof and the variant's threshold; of its scores [rows] of the rows in scope, alone and in shuffled batches, and how
+    far those of awkward shapes are from the checkpoint's."""
     count = len(reference.rows)
     outside = outside_in_batches = np.empty(0, np.float32)
     if count:
@@ -55,9 +57,14 @@ def prove_scope(
         rows=len(alone),
         agreement=_alike(made, expected > threshold_at(reference.inside, reference.acceptance)),
         flips_with_batch_mates=1 - _alike(made, np.concatenate([inside_in_batches, outside_in_batches]) > threshold),
-        max_score_difference=float(np.abs(alone - expected).max()),
+        max_score_difference=largest(np.abs(alone - expected), on_shapes),
     )
     return proof, threshold
+
+
+def largest(*differences: NDArray[np.float32]) -> float:
+    """Of all elements; not a number where one is none, which `max` may leave out."""
+    return float(np.max([each.max() for each in differences]))
 
 
 def _alike(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

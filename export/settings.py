@@ -21,7 +21,7 @@ class Gate(BaseModel):
     """Share of validation rows, in scope and out of it, that are told in or out as the checkpoint tells them. Below the agreement
     of labels: the operating point lies in the tail of the scores, where many are near the threshold."""
     max_score_difference: float = Field(default=1e-3, gt=0)
-    """Of float32 variants, in standard deviations of the validation rows in scope."""
+    """Of float32 variants, in standard deviations of the validation rows in scope, over the same shapes as logits, too."""
     max_drop: float = Field(default=1.0, ge=0, le=100)
     """Percentage points of validation accuracy; of numbers, of R²; of rankings, of nDCG@10."""
     max_mean_difference: float = Field(default=0.1, gt=0)

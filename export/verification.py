@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from export.comparison import Comparison
 from export.manifest import ParityProof, ScopeProof
 from export.measurement import Runner
 from export.rows import Row, feed
-from export.scope_proof import BATCH, ScopeReference, prove_scope, shuffled
+from export.scope_proof import BATCH, ScopeReference, largest, prove_scope, shuffled
 from export.settings import Gate
 from export.terms import Terms
 from training.heads import Classifier
+from training.scope.model import ScopedClassifier
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What the checkpoint says: logits float32 [rows, outputs], or [words, labels], of the validation rows; of awkward shapes."""
+    """What the checkpoint says: logits float32 [rows, outputs], or [words, labels], of the validation rows; of awkward shapes all
+    outputs."""
 
     rows: list[Row]
     comparison: Comparison
@@ -62,14 +65,17 @@ def awkward_shapes(
 
 
 def reference_shapes(
-    model: Classifier, batches: dict[str, dict[str, NDArray[np.int64]]]
+    model: Classifier | ScopedClassifier, batches: dict[str, dict[str, NDArray[np.int64]]]
 ) -> dict[str, tuple[dict[str, NDArray[np.int64]], NDArray[np.float32]]]:
-    """The checkpoint's logits of prepared batches."""
+    """The checkpoint's outputs of prepared batches: logits, and behind them the detector's score, where there is one."""
+
+    def outputs(batch: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        found = model(**{key: torch.from_numpy(value) for key, value in batch.items()})
+        together: Tensor = torch.cat(found, dim=1) if isinstance(found, tuple) else found
+        return cast("NDArray[np.float32]", together.numpy())
+
     with torch.inference_mode():
-        return {
-            name: (batch, model(**{key: torch.from_numpy(value) for key, value in batch.items()}).numpy())
-            for name, batch in batches.items()
-        }
+        return {name: (batch, outputs(batch)) for name, batch in batches.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +103,17 @@ def verify(runner: Runner, reference: Reference, precision: str, gate: Gate, tic
     difference = np.abs(alone - reference.logits)
     compared = reference.comparison
     drift = compared.drift(alone, outputs_shuffled[:, :labels], reference.right)
-    shape_difference = {
-        name: float(np.abs(told(runner.run(batch), batch)[:, :labels] - told(expected, batch)).max())
-        for name, (batch, expected) in reference.shapes.items()
-    }
+    on_shapes = np.concatenate(
+        [np.abs(told(runner.run(batch), batch) - told(expected, batch)) for batch, expected in reference.shapes.values()]
+    )
     scope, threshold = None, None
     if reference.scope is not None:
-        scope, threshold = prove_scope(runner, reference.scope, outputs[:, -1], outputs_shuffled[:, -1])
+        scope, threshold = prove_scope(
+            runner, reference.scope, outputs[:, -1], outputs_shuffled[:, -1], on_shapes[:, labels:]
+        )
     proof = ParityProof(
         rows=count,
-        max_logit_difference=max(float(difference.max()), *shape_difference.values()),
+        max_logit_difference=largest(difference, on_shapes[:, :labels]),
         mean_logit_difference=float(difference.mean()),
         agreement=compared.agreement(alone, reference.logits, reference.right),
         reference_accuracy=compared.score(reference.logits, reference.right),
