@@ -44,12 +44,12 @@ class Computation:
 
 
 def _classified(task: str) -> Results:
-    """Logits and calibrated probabilities, float32 [labels] each; and how far out of scope the row lies, [1], or [0]."""
+    """The outputs, and calibrated probabilities of those that are logits, see `Row` of the task."""
     probabilities = OF_LABELS[task]
 
     def results(outputs: Any, rows: list[Encoded], temperature: float, labels: int) -> Sequence[Any]:
-        logits = outputs[:, :labels]
-        return list(zip(logits, probabilities(logits, temperature), outputs[:, labels:], strict=True))
+        logits = outputs if outputs.shape[1] == labels else outputs[:, :labels]
+        return list(zip(outputs, probabilities(logits, temperature), strict=True))
 
     return results
 

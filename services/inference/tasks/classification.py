@@ -20,9 +20,9 @@ from services.inference.validation import check_between, check_top_k
 
 TASKS = frozenset({"single_label_classification", "multi_label_classification"})
 
-Row = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
-"""Of one window: logits and calibrated probabilities, float32 [labels] each, and how far out of scope it lies, float32 [1]; [0]
-where the model does not tell."""
+Row = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Of one window: outputs float32 [labels], or [labels + 1], and calibrated probabilities float32 [labels]. The outputs are logits,
+and behind them how far out of scope it lies, where the model tells."""
 
 
 async def classify(pipeline: Pipeline, query: ClassifyQuery) -> Prediction[Classification]:
@@ -43,15 +43,15 @@ async def classify(pipeline: Pipeline, query: ClassifyQuery) -> Prediction[Class
 def classification(model: LoadedModel, answered: Answered, *, query: ClassifyQuery) -> Classification:
     """The labels that the query wants, best first; equal ones in the model's order, and whether the text is in scope."""
     reading, manifest = answered.reading, model.manifest
-    logits, probabilities, score = whole(model, reading, answered.rows, query)
+    outputs, probabilities = whole(model, reading, answered.rows, query)
     names = manifest.labels
     wanted = (
         _best(manifest, probabilities, query)
         if query.coverage is None
         else prediction_set(probabilities, set_threshold(model, query.coverage))
     )
-    labels = [LabelScore(names[i], float(probabilities[i]), float(logits[i])) for i in wanted]
-    scope = _scope(model, score)
+    labels = [LabelScore(names[i], float(probabilities[i]), float(outputs[i])) for i in wanted]
+    scope = _scope(model, outputs)
     if scope is not None and scope.out_of_scope:
         model.observer.out_of_scope(1)
     return Classification(
@@ -68,20 +68,23 @@ def applying(manifest: Manifest, probabilities: NDArray[np.float32]) -> frozense
 
 
 def whole(model: LoadedModel, reading: Reading, rows: Sequence[Row], query: ClassifyQuery) -> Row:
-    """Logits and probabilities of the text, over all of its windows."""
+    """Outputs and probabilities of the text, over all of its windows."""
     if len(rows) == 1:
         return rows[0]
-    logits = combined(reading, [row[0] for row in rows], query.options)
-    # one telling passage brings a text into scope: what is the highest of logits is the lowest of scores
-    score = -combined(reading, [-row[2] for row in rows], query.options)
-    return logits, OF_LABELS[model.manifest.task](logits, model.manifest.temperature), score
+    manifest = model.manifest
+    outputs = combined(reading, [row[0] for row in rows], query.options)
+    if manifest.out_of_scope is not None:
+        # one telling passage brings a text into scope: what is the highest of logits is the lowest of scores
+        outputs[-1:] = -combined(reading, [-row[0][-1:] for row in rows], query.options)
+    return outputs, OF_LABELS[manifest.task](outputs[: len(manifest.labels)], manifest.temperature)
 
 
-def _scope(model: LoadedModel, score: NDArray[np.float32]) -> Scope | None:
+def _scope(model: LoadedModel, outputs: NDArray[np.float32]) -> Scope | None:
     threshold = model.variant.out_of_scope_threshold
     if threshold is None:
         return None
-    return Scope(bool(score[0] > np.float32(threshold)), float(score[0]), threshold)
+    score = outputs[-1]
+    return Scope(bool(score > np.float32(threshold)), float(score), threshold)
 
 
 def _best(manifest: Manifest, probabilities: NDArray[np.float32], query: ClassifyQuery) -> list[int]:
