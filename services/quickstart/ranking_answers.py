@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from rich.table import Table
 
 from services.clients import InferenceClient, Scored, ScoreReply
 from services.quickstart.answers import TEXT_WIDTH
-from services.quickstart.samples import NoSamples
+from services.quickstart.samples import NoSamples, held_out
 
 CANDIDATES_SENT = 50
 CANDIDATES_SHOWN = 4
@@ -33,17 +32,14 @@ class Question:
 def pick_questions(file: Path, count: int) -> list[Question]:
     """The first queries of a test.jsonl that have candidates to choose from, for about `count` rows. Raises NoSamples."""
     questions: dict[str, Question] = {}
-    try:
-        for line in file.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            question = questions.setdefault(row["text"], Question(row["text"], [], []))
-            if len(question.candidates) < CANDIDATES_SENT:
-                question.candidates.append(row["text_pair"])
-                question.relevance.append(float(row["value"]))
-    except FileNotFoundError:
-        raise NoSamples(f"{file} is missing: train first, with `make run` or `python -m training fit`") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise NoSamples(f'{file}: not one {{"text", "text_pair", "value"}} a line ({error}); train again') from None
+    rows = held_out(
+        file, '"text", "text_pair", "value"', lambda row: (row["text"], row["text_pair"], float(row["value"]))
+    )
+    for query, candidate, relevance in rows:
+        question = questions.setdefault(query, Question(query, [], []))
+        if len(question.candidates) < CANDIDATES_SENT:
+            question.candidates.append(candidate)
+            question.relevance.append(relevance)
     found = [each for each in questions.values() if len(set(each.relevance)) > 1]
     if not found:
         raise NoSamples(f"{file} has no query with candidates of different relevance: train again with more rows")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 READABLE = range(12, 140)
 
@@ -40,18 +41,27 @@ class Sample:
         return unicodedata.name(letter, "").partition(" ")[0] if letter else ""
 
 
+Made = TypeVar("Made")
+
+
+def held_out(file: Path, fields: str, make: Callable[[dict[str, Any]], Made]) -> list[Made]:
+    """What `make` makes of each row of a test.jsonl. Raises NoSamples; `fields` are what a row must have."""
+    try:
+        # lines of the file, not of its text, where a line may also end at a separator inside a JSON string
+        with file.open(encoding="utf-8") as lines:
+            return [make(json.loads(line)) for line in lines if line.strip()]
+    except FileNotFoundError:
+        raise NoSamples(f"{file} is missing: train first, with `make run` or `python -m training fit`") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise NoSamples(f"{file}: not one {{{fields}}} a line ({error}); train again") from None
+
+
 def pick(file: Path, count: int) -> list[Sample]:
     """Up to `count` rows of a test.jsonl, going round the scripts and, within each, round the labels.
 
     Raises NoSamples.
     """
-    try:
-        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-        samples = [_sample(row) for row in rows]
-    except FileNotFoundError:
-        raise NoSamples(f"{file} is missing: train first, with `make run` or `python -m training fit`") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise NoSamples(f'{file}: not one {{"text", "label"}} a line ({error}); train again') from None
+    samples = held_out(file, '"text", "label"', _sample)
     if not samples:
         raise NoSamples(f"{file} is empty: train again with more rows")
     # sorting is stable: readable ones first, otherwise as in the file

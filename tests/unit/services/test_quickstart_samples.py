@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.quickstart.ranking_answers import pick_questions
 from services.quickstart.samples import NoSamples, Sample, pick
 
 
@@ -76,3 +77,13 @@ def test_a_file_without_rows_says_what_to_do(tmp_path: Path, content: str) -> No
 def test_a_run_that_was_not_trained_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NoSamples, match="make run"):
         pick(tmp_path / "absent.jsonl", 8)
+
+
+SEPARATED = "one line\u2028and another\x85of a text"
+
+
+def test_separators_of_lines_inside_a_text_do_not_end_its_row(tmp_path: Path) -> None:
+    assert [each.text for each in pick(written(tmp_path, [{"text": SEPARATED, "label": "a"}]), 9)] == [SEPARATED]
+    pairs = [{"text": "a query", "text_pair": f"{SEPARATED} {value}", "value": value} for value in (0.0, 1.0)]
+    (question,) = pick_questions(written(tmp_path, pairs), 9)
+    assert question.candidates == [f"{SEPARATED} 0.0", f"{SEPARATED} 1.0"]
