@@ -106,10 +106,14 @@ def test_the_open_inference_protocol_tells_all_probabilities_and_the_thresholds(
     assert metadata.properties["thresholds"] == "0.9,0.9,0.9"
 
 
-@pytest.mark.parametrize("model", ["topics", "tiny"])
-def test_a_model_without_calibrated_sets_says_so_and_tells_no_scope(tasks: Stub, model: str) -> None:
+@pytest.mark.parametrize(("model", "to_do"), [("topics", "leave coverage unset"), ("tiny", "export its run again")])
+def test_a_model_without_calibrated_sets_says_what_to_do_and_tells_no_scope(
+    tasks: Stub, model: str, to_do: str
+) -> None:
     asked = pb.ClassifyRequest(model=pb.ModelSelector(name=model), inputs=[pb.TextInput(text="银行 bank goal")])
     (result,) = tasks.Classify(asked, timeout=TIMEOUT).results
     assert not result.classification.HasField("scope")
     asked.coverage = 0.9
-    assert failure(lambda: tasks.Classify(asked, timeout=TIMEOUT)).reason == "NO_SETS"
+    failed = failure(lambda: tasks.Classify(asked, timeout=TIMEOUT))
+    assert failed.reason == "NO_SETS"
+    assert failed.message.endswith(to_do)

@@ -38,11 +38,12 @@ def set_threshold(model: LoadedModel, coverage: float) -> float:
     """
     sets, thresholds = model.manifest.prediction_sets, model.variant.set_thresholds
     if sets is None or thresholds is None:
-        raise InvalidInput(
-            f"model {model.name!r}, version {model.version}, has no calibrated sets: export its run again",
-            FIELD,
-            "NO_SETS",
+        why = (
+            "has no calibrated sets: export its run again"
+            if model.manifest.thresholds is None
+            else "decides each label by itself and has no sets: leave coverage unset"
         )
+        raise InvalidInput(f"model {model.name!r}, version {model.version}, {why}", FIELD, "NO_SETS")
     for level, threshold in zip(sets.levels, thresholds, strict=True):
         if level >= coverage - ROUNDING:
             return threshold
