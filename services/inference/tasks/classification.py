@@ -21,8 +21,8 @@ from services.inference.validation import check_between, check_top_k
 TASKS = frozenset({"single_label_classification", "multi_label_classification"})
 
 Row = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Of one window: outputs float32 [labels], or [labels + 1], and calibrated probabilities float32 [labels]. The outputs are logits,
-and behind them how far out of scope it lies, where the model tells."""
+"""Of one window: outputs float32 [labels], or [labels + 1], and calibrated probabilities float32 [labels]. The outputs are
+logits, and behind them how far out of scope it lies, where the model tells."""
 
 
 async def classify(pipeline: Pipeline, query: ClassifyQuery) -> Prediction[Classification]:
@@ -31,25 +31,24 @@ async def classify(pipeline: Pipeline, query: ClassifyQuery) -> Prediction[Class
     if query.threshold is not None:
         check_between(query.threshold, 0.0, 1.0, "threshold")
     check_coverage(query)
-    finish = partial(classification, query=query)
-    if query.coverage is None:
-        return await pipeline.answer(query, Texts(query.inputs), TASKS, finish)
     with pipeline.model(query, TASKS) as model:
         # what the model cannot promise fails the call before anything is computed
-        set_threshold(model, query.coverage)
+        least = None if query.coverage is None else set_threshold(model, query.coverage)
+        finish = partial(classification, query=query, least=least)
         return await pipeline.answer_with(model, query, Texts(query.inputs), finish)
 
 
-def classification(model: LoadedModel, answered: Answered, *, query: ClassifyQuery) -> Classification:
-    """The labels that the query wants, best first; equal ones in the model's order, and whether the text is in scope."""
+def classification(
+    model: LoadedModel, answered: Answered, *, query: ClassifyQuery, least: float | None = None
+) -> Classification:
+    """The labels that the query wants, best first; equal ones in the model's order, and whether the text is in scope.
+
+    `least`: the probability from which a label belongs to the set, where the query wants one.
+    """
     reading, manifest = answered.reading, model.manifest
     outputs, probabilities = whole(model, reading, answered.rows, query)
     names = manifest.labels
-    wanted = (
-        _best(manifest, probabilities, query)
-        if query.coverage is None
-        else prediction_set(probabilities, set_threshold(model, query.coverage))
-    )
+    wanted = _best(manifest, probabilities, query) if least is None else prediction_set(probabilities, least)
     labels = [LabelScore(names[i], float(probabilities[i]), float(outputs[i])) for i in wanted]
     scope = _scope(model, outputs)
     if scope is not None and scope.out_of_scope:
