@@ -48,11 +48,19 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What a version says of a text: the labels that it has, the most probable one, and its probability."""
+    """What a version says of a text: the labels that it has, the most probable one, and its probability.
+
+    A version that does not tell texts out of scope takes all of them to be in it.
+    """
 
     labels: frozenset[str]
     best: str
     probability: float
+    out_of_scope: bool
+
+    def agrees(self, manifest: Manifest, outcome: Classification) -> bool:
+        """Whether another version's outcome says the same."""
+        return (applying(manifest, outcome.probabilities), _outside(outcome)) == (self.labels, self.out_of_scope)
 
 
 class Shadowing:
@@ -134,7 +142,7 @@ class Shadowing:
         self, name: str, route: ShadowRoute, served: Opinion, manifest: Manifest, outcome: Classification
     ) -> None:
         counters = self.counters(name, route.setting)
-        agreed = applying(manifest, outcome.probabilities) == served.labels
+        agreed = served.agrees(manifest, outcome)
         known = served.best in manifest.labels
         probability = float(outcome.probabilities[manifest.labels.index(served.best)]) if known else 0.0
         counters.compared += 1
@@ -161,4 +169,8 @@ class Shadowing:
 def _opinion(manifest: Manifest, served: Classification) -> Opinion:
     best = int(served.probabilities.argmax())
     labels = applying(manifest, served.probabilities)
-    return Opinion(labels, manifest.labels[best], float(served.probabilities[best]))
+    return Opinion(labels, manifest.labels[best], float(served.probabilities[best]), _outside(served))
+
+
+def _outside(outcome: Classification) -> bool:
+    return outcome.scope is not None and outcome.scope.out_of_scope

@@ -16,7 +16,7 @@ import onnxruntime
 
 from export.bundle import MANIFEST, Bundle, entry
 from export.golden import Golden, GoldenVariant, tolerance
-from export.manifest import Calibration, Host, Manifest, ParityProof, Scale, Task, Variant
+from export.manifest import Calibration, Host, Manifest, OutOfScope, ParityProof, Scale, Task, Variant
 from export.registry import Registry
 from tests.fakes.slow_graph import slowed
 from tests.fakes.tiny_graphs import (
@@ -52,6 +52,7 @@ class Kind:
     calibrated: bool = True
     thresholds: list[float] | None = None
     scale: Scale | None = None
+    scope_threshold: float | None = None
 
 
 def publish_tiny(
@@ -63,13 +64,16 @@ def publish_tiny(
     label: str | None = "stable",
     work: int = 0,
     rotated: int = 0,
+    scope_threshold: float | None = None,
 ) -> Bundle:
     """Publishes a new version of a classifier and points `label` at it. `work` makes it slow, see `slow_graph`.
 
-    `rotated` moves its labels on by so many places, so that versions can be told apart by their answers.
+    `rotated` moves its labels on by so many places, so that versions can be told apart by their answers. With `scope_threshold`
+    it tells texts out of scope.
     """
-    kind = Kind("single_label_classification", LABELS[rotated:] + LABELS[:rotated], pair)
-    graph = classification_graph()
+    labels = LABELS[rotated:] + LABELS[:rotated]
+    kind = Kind("single_label_classification", labels, pair, scope_threshold=scope_threshold)
+    graph = classification_graph(scope_threshold is not None)
     if work:
         graph = slowed(graph, work, len(LABELS))
     return _publish(registry, name, graph, kind, max_length, label)
@@ -144,14 +148,17 @@ def _golden(folder: Path) -> Golden:
     types = [[0] * len(row) for row in ids]
     session = onnxruntime.InferenceSession(str(folder / "fp32.onnx"), providers=["CPUExecutionProvider"])
     outputs = [
-        session.run(
-            None,
-            {
-                "input_ids": np.array([row], np.int64),
-                "attention_mask": np.ones((1, len(row)), np.int64),
-                "token_type_ids": np.array([kinds], np.int64),
-            },
-        )[0].ravel()
+        np.concatenate(
+            session.run(
+                None,
+                {
+                    "input_ids": np.array([row], np.int64),
+                    "attention_mask": np.ones((1, len(row)), np.int64),
+                    "token_type_ids": np.array([kinds], np.int64),
+                },
+            ),
+            axis=1,
+        ).ravel()
         for row, kinds in zip(ids, types, strict=True)
     ]
     allowed = tolerance("fp32", np.concatenate(outputs))
@@ -173,14 +180,22 @@ def _manifest(folder: Path, name: str, kind: Kind, max_length: int) -> Manifest:
         reasons=[],
     )
     variant = Variant(
-        name="fp32", file=entry(folder / "fp32.onnx"), precision="fp32", device="any", recipe={}, parity=proof
+        name="fp32",
+        file=entry(folder / "fp32.onnx"),
+        precision="fp32",
+        device="any",
+        recipe={},
+        parity=proof,
+        out_of_scope_threshold=kind.scope_threshold,
     )
+    scope = OutOfScope(detector="energy", acceptance=0.99, exposure=False, rows={}, intervals={})
     return Manifest(
         name=name,
         version=1,
         task=kind.task,
         labels=kind.labels,
         thresholds=kind.thresholds,
+        out_of_scope=None if kind.scope_threshold is None else scope,
         scale=kind.scale,
         width=kind.width,
         pair=kind.pair,

@@ -18,6 +18,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from export.manifest import SCOPE_OUTPUT
 from tests.fakes.tiny_words import LABELS, SPECIAL, TAG_LABELS, TAGS, VOCABULARY, WORDS
 
 STRENGTH = 12.0
@@ -25,10 +26,15 @@ WIDTH = 8
 """Elements of a vector."""
 
 Array = NDArray[np.float32] | NDArray[np.int64]
+Output = tuple[str, Sequence[int | str]]
+"""Name and shape."""
 
 
-def classification_graph() -> onnx.ModelProto:
-    """Embeddings of tokens and segments, mean over the mask, a linear layer: logits [batch, labels]."""
+def classification_graph(scope: bool = False) -> onnx.ModelProto:
+    """Embeddings of tokens and segments, mean over the mask, a linear layer: logits [batch, labels].
+
+    With `scope` also out_of_scope_score [batch, 1]: minus the largest share of the tokens that are words of one label.
+    """
     size = len(LABELS)
     constants: dict[str, Array] = {
         "segments": np.array([[0.0] * size, [0.01] + [0.0] * (size - 1)], np.float32),
@@ -44,7 +50,14 @@ def classification_graph() -> onnx.ModelProto:
         helper.make_node("MatMul", ["mean", "weight"], ["linear"]),
         helper.make_node("Add", ["linear", "bias"], ["logits"]),
     ]
-    return _model(nodes, {"tokens": _topics(), **constants}, ("logits", ["batch", size]))
+    outputs: list[Output] = [("logits", ["batch", size])]
+    if scope:
+        nodes += [
+            helper.make_node("ReduceMax", ["mean"], ["most"], axes=[1], keepdims=1),
+            helper.make_node("Neg", ["most"], [SCOPE_OUTPUT]),
+        ]
+        outputs.append((SCOPE_OUTPUT, ["batch", 1]))
+    return _model(nodes, {"tokens": _topics(), **constants}, *outputs)
 
 
 def regression_graph() -> onnx.ModelProto:
@@ -139,16 +152,13 @@ def _mean(hidden: str) -> list[NodeProto]:
     ]
 
 
-def _model(
-    nodes: list[NodeProto], constants: dict[str, Array], output: tuple[str, Sequence[int | str]]
-) -> onnx.ModelProto:
+def _model(nodes: list[NodeProto], constants: dict[str, Array], *outputs: Output) -> onnx.ModelProto:
     axes: dict[str, Array] = {"second": np.array([1], np.int64), "third": np.array([2], np.int64)}
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "sequence"])
         for name in ("input_ids", "attention_mask", "token_type_ids")
     ]
-    name, shape = output
     weights = [numpy_helper.from_array(array, key) for key, array in {**constants, **axes}.items()]
-    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)]
-    graph = helper.make_graph(nodes, "tiny", inputs, outputs, weights)
+    told = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs]
+    graph = helper.make_graph(nodes, "tiny", inputs, told, weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -119,6 +119,26 @@ async def test_a_shadow_that_gives_the_same_answers_agrees(world: World) -> None
     assert (world.counters.compared, world.counters.disagreed, world.counters.mean_difference) == (1, 0, 0.0)
 
 
+async def test_a_text_that_only_the_shadow_tells_to_be_out_of_scope_is_a_disagreement(world: World) -> None:
+    publish_tiny(Path(world.registry.url), label=None, scope_threshold=-0.1)
+    world.registry.set_shadow("tiny", Target(version=4), 100)
+    await world.reconciler.reconcile()
+    await world.asked("the bank", "the of")
+    await world.rest()
+    assert (world.counters.compared, world.counters.disagreed, world.counters.mean_difference) == (2, 1, 0.0)
+
+
+async def test_versions_that_both_tell_a_text_to_be_out_of_scope_agree(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    for label in ("stable", None):
+        publish_tiny(tmp_path, label=label, scope_threshold=-0.1)
+    world.registry.set_shadow("tiny", Target(version=5), 100)
+    await world.reconciler.start(0)
+    await world.asked("the of")
+    await world.rest()
+    assert (world.counters.compared, world.counters.disagreed) == (1, 0)
+
+
 async def test_callers_who_choose_a_version_or_a_label_are_not_mirrored(world: World) -> None:
     await world.asked("the bank", version=STABLE)
     await world.asked("the bank", label="stable")
