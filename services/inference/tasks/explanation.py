@@ -35,7 +35,7 @@ async def explain(pipeline: Pipeline, query: ExplainQuery) -> Prediction[Explana
         (reading,) = await pipeline.read(model, Texts([query.text], INPUT, spans=True), query.options)
         if not isinstance(reading, Reading):
             raise reading if isinstance(reading, Failure) else AssertionError("readings with spans are not remembered")
-        groups = _groups(words_of(reading), query.evaluations)
+        groups = _groups(words_of(reading, query.text.text), query.evaluations)
         without = _without(reading, groups, model.manifest.pad_token_id)
         tokenized = time.perf_counter()
         computed = await pipeline.compute(model, [reading.windows[0], *without], query)

@@ -46,20 +46,10 @@ def _labelled(
 ) -> Iterator[TaggedWord]:
     labels = model.manifest.labels
     probabilities = [softmax(row, model.manifest.temperature) for row in rows]
-    for word in words_of(reading):
-        start, end = _trimmed(text, word.start, word.end)
-        if start == end:
-            continue
+    for word in words_of(reading, text):
         row = probabilities[word.window][word.token]
         best = int(row.argmax())
-        yield TaggedWord(labels[best], start, end, float(row[best]))
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """Without white space at the edges, which byte-level tokenizers count to the word behind it."""
-    inside = text[start:end]
-    start += len(inside) - len(inside.lstrip())
-    return start, start + len(inside.strip())
+        yield TaggedWord(labels[best], word.start, word.end, float(row[best]))
 
 
 def merged(words: Sequence[TaggedWord]) -> Iterator[tuple[str, int, int, float]]:

@@ -20,11 +20,12 @@ class Word:
     """Tokens from there to the nearer edge of the window."""
 
 
-def words_of(reading: Reading) -> list[Word]:
-    """Words in the order of the text, which never overlap.
+def words_of(reading: Reading, text: str) -> list[Word]:
+    """Words in the order of the text, which never overlap, as the trainer sees them (`training/tagging/words.py`).
 
     A word in several windows belongs to that in which its first token stands farthest from an edge. Words that the
-    tokenizer made of one and the same character (as of a ligature that it takes apart) count as one.
+    tokenizer made of one and the same character (as of a ligature that it takes apart) count as one. White space at the edges of a
+    word, as byte-level tokenizers have it, is no part of it.
     """
     assert reading.spans is not None and reading.words is not None
     found: dict[int, Word] = {}
@@ -34,7 +35,7 @@ def words_of(reading: Reading) -> list[Word]:
             if (word.start, -word.margin) < (known.start, -known.margin):
                 known.window, known.token, known.margin = word.window, word.token, word.margin
             known.start, known.end = min(known.start, word.start), max(known.end, word.end)
-    return list(_apart(sorted(found.values(), key=lambda word: word.start)))
+    return list(_apart(sorted(found.values(), key=lambda word: word.start), text))
 
 
 def _in_window(window: int, spans: Sequence[Span | None], numbers: Sequence[int | None]) -> Iterator[tuple[int, Word]]:
@@ -51,9 +52,10 @@ def _in_window(window: int, spans: Sequence[Span | None], numbers: Sequence[int 
     yield from words.items()
 
 
-def _apart(words: list[Word]) -> Iterator[Word]:
+def _apart(words: list[Word], text: str) -> Iterator[Word]:
     before: Word | None = None
     for word in words:
+        word.start, word.end = _trimmed(text, word.start, word.end)
         if word.end <= word.start:
             continue
         if before is not None and word.start < before.end:
@@ -64,3 +66,9 @@ def _apart(words: list[Word]) -> Iterator[Word]:
         before = word
     if before is not None:
         yield before
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    inside = text[start:end]
+    start += len(inside) - len(inside.lstrip())
+    return start, start + len(inside.strip())

@@ -74,16 +74,17 @@ def reading(*windows: list[tuple[int | None, Span | None]]) -> Reading:
 
 
 SPECIAL: tuple[None, None] = (None, None)
+LETTERS = "abcdefghijklmnop"
 
 
 def test_a_word_spans_its_tokens_and_takes_the_first() -> None:
-    (word,) = words_of(reading([SPECIAL, (0, (0, 3)), (0, (3, 5)), SPECIAL]))
+    (word,) = words_of(reading([SPECIAL, (0, (0, 3)), (0, (3, 5)), SPECIAL]), LETTERS)
     assert (word.start, word.end, word.token) == (0, 5, 1)
 
 
 def test_tokens_of_one_character_leave_the_first_of_them_the_first() -> None:
     """Byte-level tokenizers make several tokens of a character, all with its span."""
-    (word,) = words_of(reading([SPECIAL, *[(0, (0, 1))] * 3, SPECIAL, SPECIAL, SPECIAL]))
+    (word,) = words_of(reading([SPECIAL, *[(0, (0, 1))] * 3, SPECIAL, SPECIAL, SPECIAL]), LETTERS)
     assert word.token == 1
 
 
@@ -91,19 +92,24 @@ def test_a_word_is_read_in_the_window_in_which_it_stands_farthest_from_an_edge()
     shared = [(n, (n, n + 1)) for n in range(4, 8)]
     first = [SPECIAL, *[(n, (n, n + 1)) for n in range(4)], *shared, SPECIAL]
     second = [SPECIAL, *shared, *[(n, (n, n + 1)) for n in range(8, 12)], SPECIAL]
-    assert [word.window for word in words_of(reading(first, second))] == [0] * 6 + [1] * 6
+    assert [word.window for word in words_of(reading(first, second), LETTERS)] == [0] * 6 + [1] * 6
 
 
 def test_a_word_that_a_window_cuts_takes_its_label_where_its_first_token_is() -> None:
     first = [SPECIAL, (0, (0, 1)), (1, (2, 4)), SPECIAL]
     second = [SPECIAL, (1, (4, 6)), (2, (7, 8)), (3, (9, 10)), (4, (11, 12)), SPECIAL]
-    words = words_of(reading(first, second))
+    words = words_of(reading(first, second), LETTERS)
     assert [(word.start, word.end, word.window, word.token) for word in words[:2]] == [(0, 1, 0, 1), (2, 6, 0, 2)]
 
 
 def test_words_made_of_one_character_count_as_one_and_empty_ones_not_at_all() -> None:
-    words = words_of(reading([SPECIAL, (0, (0, 1)), (1, (0, 1)), (2, (1, 1)), (3, (2, 4)), SPECIAL]))
+    words = words_of(reading([SPECIAL, (0, (0, 1)), (1, (0, 1)), (2, (1, 1)), (3, (2, 4)), SPECIAL]), LETTERS)
     assert [(word.start, word.end) for word in words] == [(0, 1), (2, 4)]
+
+
+def test_words_that_share_white_space_alone_are_two_without_it() -> None:
+    words = words_of(reading([(0, (0, 4)), (1, (3, 8)), (2, (7, 8))]), "foo bar ")
+    assert [(word.start, word.end) for word in words] == [(0, 3), (4, 7)]
 
 
 @pytest.fixture(scope="module")
