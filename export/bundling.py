@@ -61,6 +61,7 @@ class Exporter:
         self._pad = int(self._model.config.pad_token_id or 0)
         self._comparison = comparison_of(record)
         self._reference, self._test, self._test_right = self._references()
+        self._test_outside = self._outside(Split.TEST)
 
     def candidates(self) -> list[Candidate]:
         """float32, the first quantized recipe that passes with all that failed before it, and what is asked for for GPUs."""
@@ -72,9 +73,9 @@ class Exporter:
         return found + workshop.for_gpus(self.measure, self._settings.half, self._settings.tensorrt)
 
     def _calibration(self) -> list[Row]:
-        examples = self._examples(Split.TRAIN)
+        examples = list(self._run.examples(Split.TRAIN))
         order = np.random.default_rng(self._settings.seed).permutation(len(examples))
-        return self._tokens([examples[i] for i in order[: self._settings.calibration_rows]])
+        return self._tokens(self._with_words([examples[i] for i in order[: self._settings.calibration_rows]]))
 
     def _references(self) -> tuple[Reference, list[Row], Any]:
         examples = self._examples(Split.VALIDATION)
@@ -84,13 +85,15 @@ class Exporter:
         shapes = awkward_shapes(rows, self._record.max_length, self._pad, self._model.config.vocab_size)
         test = self._examples(Split.TEST)
         compared = self._comparison
+        right = compared.right(examples)
         reference = Reference(
             rows,
             compared,
-            compared.right(examples),
+            right,
             terms_of(self._record.task),
             headline(self._record.task)[1],
             logits,
+            compared.score(logits, right),
             reference_shapes(self._scoped or self._model, shapes),
             self._scope_reference(known),
         )
@@ -150,7 +153,7 @@ class Exporter:
         logits = outputs[:, : self._reference.logits.shape[1]]
         metrics = {headline(self._record.task)[0]: self._comparison.score(logits, right)}
         if threshold is not None:
-            rows = self._outside(Split.TEST)
+            rows = self._test_outside
             outside = runner.logits(rows, range(len(rows)), 8)[:, -1] if rows else None
             metrics |= figures(outputs[:, -1], logits.argmax(axis=1) == right, outside, threshold)
         return metrics
@@ -200,7 +203,10 @@ class Exporter:
         )
 
     def _examples(self, split: Split) -> list[Example]:
-        return with_words(list(self._run.examples(split)), self._tokenizer, self._record.max_length)
+        return self._with_words(list(self._run.examples(split)))
+
+    def _with_words(self, examples: list[Example]) -> list[Example]:
+        return with_words(examples, self._tokenizer, self._record.max_length)
 
     def _out_of_scope(self) -> OutOfScope | None:
         scope = self._record.out_of_scope

@@ -26,7 +26,7 @@ def run_encoder_exporter(
     """Variants are compared on the validation rows; training rows fix the activation scales."""
     encoder = Encoder(SentenceEncoder.load(run.checkpoint), run.checkpoint / "tokenizer.json", record.max_length)
     validation, test = (_Texts(list(run.examples(split)), record.labels) for split in (Split.VALIDATION, Split.TEST))
-    train = _Texts(list(run.examples(Split.TRAIN)), record.labels).distinct
+    train = _distinct(list(run.examples(Split.TRAIN)))
     some = np.random.default_rng(settings.seed).permutation(len(train))[: settings.calibration_rows]
     scores = record.metrics["test"]
     metric, _ = headline(record.task, scores)
@@ -44,14 +44,17 @@ def run_encoder_exporter(
     return EncoderExporter(encoder, material, about, settings, work, progress)
 
 
+def _distinct(examples: Sequence[Example]) -> list[str]:
+    return list(dict.fromkeys(each.text for each in singles(examples)))
+
+
 class _Texts:
     """The texts of a split, each once, and the scores of their vectors."""
 
     def __init__(self, examples: Sequence[Example], labels: Sequence[str]) -> None:
-        texts = [each.text for each in singles(examples)]
-        self.distinct = list(dict.fromkeys(texts))
+        self.distinct = _distinct(examples)
         places = {text: place for place, text in enumerate(self.distinct)}
-        self._places = [places[text] for text in texts]
+        self._places = [places[each.text] for each in singles(examples)]
         self._truth = truth_of(examples, labels)
 
     def scores(self, vectors: Vectors) -> dict[str, float]:

@@ -35,6 +35,8 @@ class Reference:
     metric: str
     """What the comparison's score is called."""
     logits: NDArray[np.float32]
+    score: float
+    """The comparison's, of the logits."""
     shapes: dict[str, tuple[dict[str, NDArray[np.int64]], NDArray[np.float32]]]
     scope: ScopeReference | None = None
     """What it says of texts out of scope, where it tells them."""
@@ -104,7 +106,10 @@ def verify(runner: Runner, reference: Reference, precision: str, gate: Gate, tic
     compared = reference.comparison
     drift = compared.drift(alone, outputs_shuffled[:, :labels], reference.right)
     on_shapes = np.concatenate(
-        [np.abs(told(runner.run(batch), batch) - told(expected, batch)) for batch, expected in reference.shapes.values()]
+        [
+            np.abs(told(runner.run(batch), batch) - told(expected, batch))
+            for batch, expected in reference.shapes.values()
+        ]
     )
     scope, threshold = None, None
     if reference.scope is not None:
@@ -116,7 +121,7 @@ def verify(runner: Runner, reference: Reference, precision: str, gate: Gate, tic
         max_logit_difference=largest(difference, on_shapes[:, :labels]),
         mean_logit_difference=float(difference.mean()),
         agreement=compared.agreement(alone, reference.logits, reference.right),
-        reference_accuracy=compared.score(reference.logits, reference.right),
+        reference_accuracy=reference.score,
         accuracy=compared.score(alone, reference.right),
         flips_with_batch_mates=drift.share,
         mean_difference=compared.difference(alone, reference.logits),

@@ -24,8 +24,8 @@ def words_of(reading: Reading, text: str) -> list[Word]:
     """Words in the order of the text, which never overlap, as the trainer sees them (`training/tagging/words.py`).
 
     A word in several windows belongs to that in which its first token stands farthest from an edge. Words that the
-    tokenizer made of one and the same character (as of a ligature that it takes apart) count as one. White space at the edges of a
-    word, as byte-level tokenizers have it, is no part of it.
+    tokenizer made of one and the same character (as of a ligature that it takes apart) count as one. White space at the
+    edges of a word, as byte-level tokenizers have it, is no part of it.
     """
     assert reading.spans is not None and reading.words is not None
     found: dict[int, Word] = {}

@@ -56,13 +56,15 @@ class FakeRunner:
 def reasons(more: tuple[float, float, float], precision: str = "fp32") -> list[str]:
     known = said(np.array([row.ids for row in ROWS]))
     comparison = Decisions("single_label_classification", ["a", "b"], None)
+    right = known[:, :2].argmax(axis=1)
     reference = Reference(
         ROWS,
         comparison,
-        known[:, :2].argmax(axis=1),
+        right,
         terms_of("single_label_classification"),
         "accuracy",
         known[:, :2],
+        comparison.score(known[:, :2], right),
         reference_shapes(cast("Classifier", FakeModel()), SHAPES),
         ScopeReference(0.99, known[:, 2], [], np.empty(0, np.float32)),
     )
