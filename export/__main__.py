@@ -273,7 +273,7 @@ def _show_variants(manifest: Manifest) -> None:
             variant.name,
             f"{variant.file.size_bytes / 1e6:.1f} MB",
             f"{variant.texts_per_second:.0f}" if variant.texts_per_second else "",
-            f"{100 * parity.agreement:.1f} %",
+            as_shown(terms.agreement_metric, parity.agreement),
             as_shown(key, parity.accuracy or 0.0),
             as_shown(key, manifest.metrics[variant.name][key]),
             f"{100 * parity.flips_with_batch_mates:.2f} %",

@@ -26,6 +26,7 @@ def variants_of(manifest: Manifest, published: bool = True) -> Variants:
         version=manifest.version if published else None,
         metric=title,
         agreement=terms.agreement,
+        agreement_metric=terms.agreement_metric,
         drift=terms.drift,
         meaning=" ".join(terms.meaning.split()),
         compared_rows=manifest.variants[0].parity.rows,

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from training.run import PLAIN
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """Column titles, and the words of the gate."""
 
     agreement: str = "same label"
+    agreement_metric: str = "agreement"
+    """How the agreement is written, see `training.run.as_shown`: as percent, unless it is a correlation."""
     drift: str = "flips"
     drifts: str = "of the labels flip with batch mates"
     meaning: str = '"Flips" are labels that change when\nthe same text is computed in other company.'
+
+    def agreed(self, value: float) -> str:
+        """An agreement, in [0, 1], finely enough to be told from a limit."""
+        return f"{value:.4f}" if self.agreement_metric in PLAIN else f"{100 * value:.2f} %"
 
 
 TERMS = {
     "regression": Terms(
         "rank agreement",
+        "spearman",
         "drift",
         "of the numbers move with batch mates",
         '"Rank agreement" is Spearman\'s correlation;\n"drift" are numbers that move by more than 0.01 standard deviations when '
@@ -30,9 +39,9 @@ TERMS = {
     ),
     "pair_scoring": Terms(
         "same order",
-        "drift",
-        "of the relevances move with batch mates",
-        '"Same order": pairs of a query\'s candidates, of\nthose that the checkpoint tells apart; "drift" are '
+        drift="drift",
+        drifts="of the relevances move with batch mates",
+        meaning='"Same order": pairs of a query\'s candidates, of\nthose that the checkpoint tells apart; "drift" are '
         "relevances that move by more than 0.01 when the same pair\nis computed in other company.",
     ),
     "embedding": Terms(

@@ -152,7 +152,7 @@ def judge(proof: ParityProof, precision: str, gate: Gate, terms: Terms, metric: 
         )
     least = max(gate.min_agreement, gate.min_half_agreement) if precision == "fp16" else gate.min_agreement
     if proof.agreement < least:
-        reasons.append(f"agreement {100 * proof.agreement:.2f} % is below {100 * least:.2f} %")
+        reasons.append(f"agreement {terms.agreed(proof.agreement)} is below {terms.agreed(least)}")
     if proof.drop > gate.max_drop + 1e-9:
         reasons.append(f"{metric} drops by {proof.drop:.2f} points, more than {gate.max_drop:.2f}")
     if proof.mean_difference is not None and not proof.mean_difference <= gate.max_mean_difference:

@@ -106,6 +106,8 @@ def test_the_bundle_is_proven_and_serves_the_numbers(run: tuple[RunDirectory, Ru
     card = bundle.file(manifest.model_card).read_text(encoding="utf-8")
     assert "a number each" in card
     assert "rank agreement" in card
+    (row,) = (line for line in card.splitlines() if line.startswith("| fp32 |"))
+    assert row.split(" | ")[3] == f"{parities['fp32'].agreement:.4g}"
     with (
         running_server(InferenceSettings(registry=str(tmp_path), port=0)) as target,
         InferenceClient(target) as client,

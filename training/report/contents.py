@@ -180,6 +180,8 @@ class Variants(Part):
     agreement: str
     drift: str
     """Titles of two columns, which differ by task."""
+    agreement_metric: str = "agreement"
+    """How the first of them is written: by `as_shown`."""
     meaning: str
     """Of these titles."""
     compared_rows: int

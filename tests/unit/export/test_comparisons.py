@@ -54,6 +54,8 @@ def test_relevance_is_what_moves() -> None:
     [
         ({"mean_difference": 0.11}, "regression", "mean difference 0.110 is above 0.100"),
         ({"mean_difference": float("nan")}, "regression", "mean difference nan"),
+        ({"agreement": 0.97}, "regression", "agreement 0.9700 is below 0.9800"),
+        ({"agreement": 0.97}, "pair_scoring", "agreement 97.00 % is below 98.00 %"),
         ({"accuracy": 0.9}, "regression", "R² drops by 3.00 points"),
         ({"accuracy": 0.9}, "multi_label_classification", "micro F1 drops by 3.00 points"),
         ({"accuracy": 0.9}, "pair_scoring", "nDCG@10 drops by 3.00 points"),
