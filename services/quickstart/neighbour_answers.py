@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from services.clients import InferenceClient, Scored, ScoreReply
-from services.quickstart.samples import Sample, pick
+from services.quickstart.samples import Sample, in_turns, pick
 
 CANDIDATES = 32
 """Held-out rows whose texts are looked at; a call takes a bounded number."""
@@ -33,16 +34,26 @@ class Neighbourhood:
 
 
 def pick_neighbourhoods(file: Path, count: int) -> list[Neighbourhood]:
-    """Up to `count` rows of a test.jsonl as `pick` orders them. Raises NoSamples."""
-    held_out = pick(file, CANDIDATES)
+    """Up to `count` rows of a test.jsonl, in turns as `pick` takes them. Raises NoSamples."""
+    rows = pick(file, sys.maxsize)
+    held_out = (rows if rows[0].text_pair is not None else _in_company(rows))[:CANDIDATES]
     return [_neighbourhood(sample, held_out) for sample in held_out[:count]]
+
+
+def _in_company(rows: Sequence[Sample]) -> Sequence[Sample]:
+    """Rows of so few labels that each of them has two texts among the candidates; all rows where no label has two."""
+    by_label: dict[str, dict[str, Sample]] = {}
+    for row in rows:
+        by_label.setdefault(row.label, {}).setdefault(row.text, row)
+    shared = [list(texts.values()) for texts in by_label.values() if len(texts) > 1]
+    return in_turns(shared[: CANDIDATES // 2]) or rows
 
 
 def _neighbourhood(sample: Sample, held_out: Sequence[Sample]) -> Neighbourhood:
     if sample.text_pair is None:
         others = {each.text: each.label for each in held_out if each.text != sample.text} or {sample.text: sample.label}
         right = frozenset(text for text, label in others.items() if label == sample.label)
-        return Neighbourhood(sample.text, list(others), right, sample.label, True)
+        return Neighbourhood(sample.text, list(others), right, sample.label, bool(right))
     candidates = list(dict.fromkeys(each.text_pair for each in held_out if each.text_pair is not None))
     right = frozenset(each.text_pair for each in held_out if each.text == sample.text and each.text_pair is not None)
     wanted = f"({sample.label}) {sample.text_pair}" if sample.label else sample.text_pair

@@ -69,7 +69,7 @@ def pick(file: Path, count: int) -> list[Sample]:
     scripts: dict[str, dict[str, list[Sample]]] = {}
     for sample in samples:
         scripts.setdefault(sample.script, {}).setdefault(sample.label, []).append(sample)
-    return _round([_round(_shifted(labels, turn)) for turn, labels in enumerate(scripts.values())])[:count]
+    return in_turns([in_turns(_shifted(labels, turn)) for turn, labels in enumerate(scripts.values())])[:count]
 
 
 def _sample(row: dict[str, Any]) -> Sample:
@@ -89,7 +89,7 @@ def _shifted(labels: dict[str, list[Sample]], turn: int) -> list[list[Sample]]:
     return ordered[start:] + ordered[:start]
 
 
-def _round(lists: list[list[Sample]]) -> list[Sample]:
+def in_turns(lists: list[list[Sample]]) -> list[Sample]:
     """The first of each list, then the second of each, and so on."""
-    longest = max(len(each) for each in lists)
+    longest = max(map(len, lists), default=0)
     return [each[turn] for turn in range(longest) for each in lists if turn < len(each)]

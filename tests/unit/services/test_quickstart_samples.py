@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.quickstart.neighbour_answers import CANDIDATES, pick_neighbourhoods
 from services.quickstart.ranking_answers import pick_questions
 from services.quickstart.samples import NoSamples, Sample, pick
 
@@ -87,3 +88,24 @@ def test_separators_of_lines_inside_a_text_do_not_end_its_row(tmp_path: Path) ->
     pairs = [{"text": "a query", "text_pair": f"{SEPARATED} {value}", "value": value} for value in (0.0, 1.0)]
     (question,) = pick_questions(written(tmp_path, pairs), 9)
     assert question.candidates == [f"{SEPARATED} 0.0", f"{SEPARATED} 1.0"]
+
+
+@pytest.mark.parametrize("labels", [2, 5, 77])
+def test_each_text_whose_neighbour_is_looked_for_has_one_of_its_label(tmp_path: Path, labels: int) -> None:
+    rows = [
+        {"text": f"text {n} about topic {label}", "label": f"l{label}"} for n in range(20) for label in range(labels)
+    ]
+    found = pick_neighbourhoods(written(tmp_path, [*rows, {"text": "the only one", "label": "alone"}]), 8)
+    assert len(found) == 8
+    for each in found:
+        assert each.judged
+        assert frozenset() < each.right < set(each.candidates)
+        assert len(each.candidates) == CANDIDATES - 1
+    assert len({each.wanted for each in found}) == min(labels, 8)
+
+
+def test_where_no_label_has_two_texts_no_neighbour_is_wrong(tmp_path: Path) -> None:
+    found = pick_neighbourhoods(
+        written(tmp_path, [{"text": f"a text about {n}", "label": f"l{n}"} for n in range(9)]), 8
+    )
+    assert [each.judged for each in found] == [False] * 8
