@@ -10,28 +10,22 @@ from numpy.typing import NDArray
 
 from training.dataset import Example
 from training.embedding.likeness import cosines
-from training.embedding.retrieval import Collection, by_vectors, of_others, ranked, units
+from training.embedding.relations import relation_of
+from training.embedding.retrieval import Collection, Ranked, of_others, ranked, units
 
 
-def prediction_lines(
-    examples: Sequence[Example], vectors: NDArray[np.float32], truth: NDArray[np.int64] | NDArray[np.float32]
-) -> Iterator[dict[str, object]]:
-    """pair: the nearest second text of each query. score: the cosine. label: the nearest other text and its label."""
-    if truth.ndim == 2:
-        yield from _found(examples, vectors, truth.astype(np.int64, copy=False))
-    elif truth.dtype == np.float32:
-        for example, cosine in zip(examples, cosines(vectors), strict=True):
-            texts = {"text": example.text, "text_pair": example.text_pair}
-            yield {**texts, "similarity": float(example.label), "cosine": round(float(cosine), 6)}
-    else:
+def prediction_lines(examples: Sequence[Example], vectors: NDArray[np.float32]) -> Iterator[dict[str, object]]:
+    """score: the cosine. label: the nearest other text and its label."""
+    if relation_of(examples) == "label":
         yield from _neighbours(examples, vectors)
+        return
+    for example, cosine in zip(examples, cosines(vectors), strict=True):
+        texts = {"text": example.text, "text_pair": example.text_pair}
+        yield {**texts, "similarity": float(example.label), "cosine": round(float(cosine), 6)}
 
 
-def _found(
-    examples: Sequence[Example], vectors: NDArray[np.float32], truth: NDArray[np.int64]
-) -> Iterator[dict[str, object]]:
-    collection = Collection.of(truth)
-    found = by_vectors(vectors, collection)
+def retrieval_lines(examples: Sequence[Example], found: Ranked, collection: Collection) -> Iterator[dict[str, object]]:
+    """pair: of each query the nearest second text, and where the first right one stands among the nearest."""
     for row, best, right in zip(collection.queries, found, collection.right, strict=True):
         hits = [position + 1 for position, candidate in enumerate(best.tolist()) if candidate in right]
         yield {

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from training.dataset import Dataset, Example, Split
-from training.embedding.evaluation import Scored, evaluated, relation_of_truth, retrieved, scores_of, truth_of
+from training.embedding.evaluation import Scored, evaluated, retrieved, scores_of, truth_of
 from training.embedding.losses import loss_of
-from training.embedding.predictions import prediction_lines
+from training.embedding.predictions import prediction_lines, retrieval_lines
 from training.embedding.relations import relation_of
-from training.embedding.retrieval import Collection, identities_of
+from training.embedding.retrieval import Collection, by_vectors, identities_of
 from training.embedding.word_overlap import by_words
 from training.headlines import headline
 from training.settings import FineTuneSettings
@@ -46,21 +46,29 @@ class Embedding:
         words; writes metrics and predictions."""
         parts = {Split.VALIDATION: dataset.validation, Split.TEST: dataset.test}
         truths = {split: truth_of(rows, dataset.labels) for split, rows in parts.items()}
-        scored = {split.value: evaluated(vectors[split], truth) for split, truth in truths.items()}
-        test = truths[Split.TEST]
-        scored[BEFORE] = evaluated(before, test)
-        if relation_of_truth(test) == "pair":
-            scored[WORDS] = _by_shared_words(dataset.test)
+        scored = {Split.VALIDATION.value: evaluated(vectors[Split.VALIDATION], truths[Split.VALIDATION])}
+        known = {Split.TEST.value: vectors[Split.TEST], BEFORE: before}
+        if relation_of(dataset.test) == "pair":
+            of_test, lines = _retrieval(dataset.test, known)
+        else:
+            of_test = {name: evaluated(each, truths[Split.TEST]) for name, each in known.items()}
+            lines = prediction_lines(dataset.test, vectors[Split.TEST])
+        scored |= of_test
         metrics = {name: each.scores for name, each in scored.items()}
         intervals = {name: each.intervals for name, each in scored.items()}
         write_metrics(
             folder, 1.0, metrics, {"intervals": intervals, "rows": {s.value: len(r) for s, r in parts.items()}}
         )
-        write_predictions(folder, prediction_lines(dataset.test, vectors[Split.TEST], test))
+        write_predictions(folder, lines)
         return Judgement(1.0, None, metrics, scored[Split.TEST.value].intervals)
 
 
-def _by_shared_words(examples: Sequence[Example]) -> Scored:
-    collection = Collection.of(identities_of(examples))
-    found = by_words([each.text for each in examples], [each.text_pair or "" for each in examples], collection)
-    return retrieved(found, collection)
+def _retrieval(
+    rows: Sequence[Example], vectors: Mapping[str, Logits]
+) -> tuple[dict[str, Scored], Iterator[dict[str, object]]]:
+    """Scores of these vectors and of shared words, and what the vectors of the trained encoder find."""
+    collection = Collection.of(identities_of(rows))
+    found = {name: by_vectors(each, collection) for name, each in vectors.items()}
+    found[WORDS] = by_words([row.text for row in rows], [row.text_pair or "" for row in rows], collection)
+    scored = {name: retrieved(each, collection) for name, each in found.items()}
+    return scored, retrieval_lines(rows, found[Split.TEST.value], collection)

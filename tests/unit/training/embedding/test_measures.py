@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score
 
 from training.dataset import Example
 from training.embedding.evaluation import evaluated, scores_of, truth_of
 from training.embedding.likeness import label_measures
 from training.embedding.mining import hard_negatives
-from training.embedding.predictions import prediction_lines
+from training.embedding.predictions import prediction_lines, retrieval_lines
 from training.embedding.relations import relation_of, singles
 from training.embedding.retrieval import (
     QUERIES_AT_ONCE,
@@ -19,6 +21,7 @@ from training.embedding.retrieval import (
     highest,
     identities_of,
     measures,
+    ranked,
     units,
 )
 from training.embedding.word_overlap import by_words, words
@@ -106,6 +109,15 @@ def test_shared_words_find_english_and_chinese() -> None:
     assert found[:2, 0].tolist() == [0, 1]
 
 
+@given(st.integers(1, 12), st.integers(1, 40), st.integers(1, 12), st.integers(0, 99))
+def test_the_nearest_are_those_of_a_stable_sort(queries: int, candidates: int, deepest: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    # few values, so that many are equal, as shared words have it
+    scores = random.choice(np.array([0, 0.5, 1, -np.inf, np.nan], np.float32), (queries, candidates))
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :deepest]
+    assert np.array_equal(ranked(queries, lambda some: scores[some], deepest), expected)
+
+
 def test_a_text_on_both_sides_does_not_find_itself() -> None:
     examples = pairs(("银行利率", "利率是多少"), ("bank rate", "银行利率"), ("x", "y"), ("same", "same"))
     collection = Collection.of(identities_of(examples))
@@ -151,12 +163,15 @@ def test_what_stands_before_a_text_in_another_pair_is_no_negative_of_it() -> Non
 def test_predictions_say_what_was_found() -> None:
     examples = pairs(("q1", "a1"), ("q2", "a2"))
     given = vectors((1, 0), (1, 0), (1, 0), (0, 1))
-    first, second = prediction_lines(examples, given, truth_of(examples, []))
+    collection = Collection.of(identities_of(examples))
+    first, second = retrieval_lines(examples, by_vectors(given, collection), collection)
     assert first == {"text": "q1", "right": ["a1"], "nearest": "a1", "rank": 1}
     assert (second["nearest"], second["rank"]) == ("a1", 2)
     labelled = [Example("a", "x"), Example("b", "y"), Example("c", "x")]
-    lines = list(prediction_lines(labelled, vectors((1, 0), (0, 1), (1, 0.1)), truth_of(labelled, ["x", "y"])))
+    lines = list(prediction_lines(labelled, vectors((1, 0), (0, 1), (1, 0.1))))
     assert lines[0] == {"text": "a", "label": "x", "nearest": "c", "nearest_label": "x"}
+    (line,) = prediction_lines([Example("a", "0.5", "b", labels=())], vectors((1, 0), (1, 0)))
+    assert line == {"text": "a", "text_pair": "b", "similarity": 0.5, "cosine": 1.0}
 
 
 def test_texts_are_listed_first_texts_first() -> None:
