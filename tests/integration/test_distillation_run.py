@@ -12,6 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 from safetensors.numpy import load_file
+from transformers import AlbertConfig
 
 from export.bundling import export_run
 from export.registry import Registry
@@ -194,6 +195,12 @@ def test_what_is_no_finished_run_of_the_task_cannot_teach(place: Place, teacher:
     (bare / "checkpoint" / "head.safetensors").unlink()
     refused(r"the checkpoint lacks head\.safetensors", str(bare))
     refused("the teacher teacher has 2, a student cannot be made of 3", str(here.root), layers=3)
+    added = Path(broken(here, tmp_path / "added"))
+    (added / "checkpoint" / "addition.json").write_text('{"kind": "adapters", "inner": 4}', encoding="utf-8")
+    refused("the teacher teacher has adapters or a prefix beside its layers", str(added), layers=1)
+    other = Path(broken(here, tmp_path / "albert"))
+    (other / "checkpoint" / "config.json").write_text(AlbertConfig(num_hidden_layers=2).to_json_string())
+    refused("layers of albert encoders cannot take the places", str(other), layers=1)
     refused("is the run that the student would overwrite", str(here.root), name="teacher")
     assert here.record() is not None
 

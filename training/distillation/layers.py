@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -11,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PretrainedConfig, PreTrainedModel
 
-from training.additions import added_weights
 from training.failures import InvalidSettings
 from training.heads import blank_encoder
 from training.optimization import LAYER, layer_of
@@ -33,29 +33,37 @@ def layers_of(config: PretrainedConfig) -> int:
     return int(config.num_hidden_layers)
 
 
+def require_stack(config: PretrainedConfig) -> None:
+    """Raises InvalidSettings for encoders whose layers cannot take one another's places.
+
+    ALBERT has one layer for all places. In ModernBERT the first has no norm, and which of them see the whole text, every third,
+    follows from their number.
+    """
+    with torch.device("meta"):
+        names = blank_encoder(config).state_dict()
+    weights: dict[int, set[str]] = defaultdict(set)
+    for name in names:
+        if found := LAYER.search(name):
+            weights[layer_of(name)].add(name[found.end() :])
+    alike = all(each == weights[1] for each in weights.values())
+    if set(weights) != set(range(1, layers_of(config) + 1)) or not alike:
+        raise InvalidSettings(
+            f"layers: the layers of {config.model_type} encoders cannot take the places of one another; distil without "
+            "--layers into another --model"
+        )
+
+
 def shortened(encoder: PreTrainedModel, kept: list[int]) -> PreTrainedModel:
     """A new encoder of the layers `kept`, numbered 1, 2, ... from below, with a copy of all weights outside of the layers.
 
-    Raises InvalidSettings for architectures whose layers are not numbered one below the other, such as ALBERT's shared one, and
-    for encoders with adapters or a prefix.
+    Of an encoder that `require_stack` lets pass and that has no additions.
     """
-    if added_weights(encoder):
-        raise InvalidSettings(
-            "layers: the teacher's encoder has adapters or a prefix beside its layers, which a student cannot take over; "
-            "distil without --layers into another --model"
-        )
-    names = encoder.state_dict()
-    total = layers_of(encoder.config)
-    if {layer_of(name) for name in names} - {0} != set(range(1, total + 1)):
-        raise InvalidSettings(
-            f"layers: a {encoder.config.model_type} encoder is not a stack of layers that can be left out; distil without "
-            "--layers into another --model"
-        )
     config = copy.deepcopy(encoder.config)
     config.num_hidden_layers = len(kept)
     if getattr(config, "layer_types", None):
         config.layer_types = [encoder.config.layer_types[layer - 1] for layer in kept]
     student = blank_encoder(config)
+    names = encoder.state_dict()
     weights = {_renumbered(name, kept): weight for name, weight in names.items() if layer_of(name) in {0, *kept}}
     student.load_state_dict(weights)
     return student

@@ -16,7 +16,7 @@ from training.additions import has_addition
 from training.atomic_files import replace_file
 from training.dataset import Dataset, Example, Split, TaskName
 from training.distillation.imitation import Logits
-from training.distillation.layers import layers_of
+from training.distillation.layers import layers_of, require_stack
 from training.distillation.settings import DistillationSettings
 from training.duplicates import Progress, identity
 from training.encoding import encode
@@ -74,7 +74,8 @@ class Teacher:
 
 
 def find_teachers(settings: DistillationSettings, task: TaskName, student: RunDirectory) -> list[Teacher]:
-    """Opens the runs. Raises InvalidSettings where one is not a finished run of the task, or has too few layers."""
+    """Opens the runs. Raises InvalidSettings where one is not a finished run of the task, or where its layers are
+    too few or not such as can be left out."""
     teachers = [_teacher(Path(folder), task, student) for folder in settings.teachers]
     first = teachers[0]
     if settings.layers is not None and settings.layers > first.layers:
@@ -86,6 +87,8 @@ def find_teachers(settings: DistillationSettings, task: TaskName, student: RunDi
             f"layers: the teacher {first.record.name} has adapters or a prefix beside its layers, which cannot be copied with "
             "them; distil without --layers"
         )
+    if settings.layers is not None:
+        require_stack(AutoConfig.from_pretrained(first.run.checkpoint))
     return teachers
 
 

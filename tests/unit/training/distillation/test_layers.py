@@ -8,17 +8,29 @@ import pytest
 import torch
 from transformers import (
     AlbertConfig,
-    AlbertModel,
     BertConfig,
     BertModel,
     DistilBertConfig,
     DistilBertModel,
+    ElectraConfig,
+    GPT2Config,
+    ModernBertConfig,
+    MPNetConfig,
+    PretrainedConfig,
     PreTrainedModel,
+    Qwen2Config,
+    RobertaConfig,
 )
 
 from tests.fakes.tiny_encoder import write_tiny_decoder, write_tiny_encoder
-from training.additions import Adapters, add
-from training.distillation.layers import LayerOutputs, chosen_layers, hidden_distance, layers_of, shortened
+from training.distillation.layers import (
+    LayerOutputs,
+    chosen_layers,
+    hidden_distance,
+    layers_of,
+    require_stack,
+    shortened,
+)
 from training.failures import InvalidSettings
 from training.heads import load_encoder
 
@@ -83,17 +95,34 @@ def test_it_is_a_plain_encoder_that_saves_and_loads(kind: str, tmp_path: Path) -
     assert torch.equal(hidden(load_encoder(str(tmp_path / "student"))), hidden(student))
 
 
-def test_an_encoder_with_additions_is_not_shortened_without_them(tmp_path: Path) -> None:
-    encoder = load_encoder(str(write_tiny_encoder(tmp_path)))
-    add(encoder, Adapters(inner=4))
-    with pytest.raises(InvalidSettings, match="adapters or a prefix beside its layers"):
-        shortened(encoder, [2])
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")
+@pytest.mark.parametrize(
+    "config",
+    [
+        AlbertConfig(num_hidden_layers=4, embedding_size=8, **SMALL),
+        ModernBertConfig(num_hidden_layers=4, pad_token_id=0, **SMALL),
+        ModernBertConfig(num_hidden_layers=4, pad_token_id=0, global_attn_every_n_layers=1, **SMALL),
+    ],
+)
+def test_an_encoder_whose_layers_are_one_or_not_alike_cannot_be_shortened(config: PretrainedConfig) -> None:
+    with pytest.raises(InvalidSettings, match=f"layers of {config.model_type} encoders cannot take the places"):
+        require_stack(config)
 
 
-def test_an_encoder_whose_layers_are_one_and_the_same_cannot_be_shortened() -> None:
-    albert = AlbertModel(AlbertConfig(num_hidden_layers=4, embedding_size=8, **SMALL))
-    with pytest.raises(InvalidSettings, match="albert encoder is not a stack of layers"):
-        shortened(albert, [2, 4])
+@pytest.mark.parametrize(
+    "config",
+    [
+        BertConfig(num_hidden_layers=3, **SMALL),
+        RobertaConfig(num_hidden_layers=3, **SMALL),
+        DistilBertConfig(vocab_size=60, dim=16, n_layers=3, n_heads=2, hidden_dim=32),
+        MPNetConfig(num_hidden_layers=3, **SMALL),
+        ElectraConfig(num_hidden_layers=3, embedding_size=16, **SMALL),
+        GPT2Config(vocab_size=60, n_embd=16, n_layer=3, n_head=2),
+        Qwen2Config(num_hidden_layers=3, num_key_value_heads=2, **SMALL),
+    ],
+)
+def test_other_encoders_can(config: PretrainedConfig) -> None:
+    require_stack(config)
 
 
 @pytest.mark.parametrize("decoder", [False, True])
