@@ -87,8 +87,8 @@ def save_checkpoint(save: Callable[[Path], None], tokenization: Tokenization, ru
 
 def _discard_training_state(run: RunDirectory) -> None:
     """Optimizer states are large and a complete run needs them no more; TensorBoard's events stay."""
-    for path in run.trainer.glob("checkpoint-*"):
-        shutil.rmtree(path)
+    for path in (*run.trainer.glob("checkpoint-*"), *run.trainer.glob("teacher-*"), run.trainer / "copies"):
+        shutil.rmtree(path, ignore_errors=True)
     for path in (*run.trainer.glob("*.safetensors"), run.trainer / "copies.json"):
         path.unlink(missing_ok=True)
     shutil.rmtree(run.root / "tokenizer", ignore_errors=True)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from safetensors.numpy import load_file
 from transformers import AlbertConfig
 
 from export.bundling import export_run
@@ -22,7 +21,7 @@ from tests.integration.test_multi_label_run import write_rows as write_rows_of_s
 from training.data_settings import DataSettings
 from training.dataset import Split
 from training.distillation.distiller import Distiller
-from training.distillation.teachers import find_teachers
+from training.distillation.teachers import AT_ONCE, find_teachers
 from training.failures import InvalidSettings, UnusableData
 from training.fine_tuning import fine_tune
 from training.heads import SequenceClassifier
@@ -153,22 +152,33 @@ def test_answers_are_asked_for_once(place: Place, teacher: Run, tmp_path: Path) 
     )
     assert settings.distillation is not None
     (found,) = find_teachers(settings.distillation, settings.task, RunDirectory(tmp_path / "x"))
-    rows = list(teacher[0].examples(Split.TEST))
-    asked: list[str] = []
+    parts = {"train": list(teacher[0].examples(Split.TRAIN)), "test": list(teacher[0].examples(Split.TEST))}
+    total = sum(map(len, parts.values()))
+    assert AT_ONCE < total < 2 * AT_ONCE
+    asked: list[tuple[str, int]] = []
+    dies_at = AT_ONCE
 
     def progress(task: str, done: int, total: int) -> None:
-        asked.append(task)
+        asked.append((task, done))
+        if done == dies_at:
+            raise KeyboardInterrupt
 
-    kept = tmp_path / "answers.safetensors"
-    first = found.answers({"test": rows}, kept, progress)
-    assert set(asked) == {"asking teacher"}
+    kept = tmp_path / "answers"
+    with pytest.raises(KeyboardInterrupt):
+        found.answers(parts, kept, progress)
+    dies_at = -1
     asked.clear()
-    assert np.array_equal(found.answers({"test": rows}, kept, progress)["test"], first["test"])
+    first = found.answers(parts, kept, progress)
+    assert asked == [("asking teacher", AT_ONCE), ("asking teacher", total)]
+    asked.clear()
+    again = found.answers(parts, kept, progress)
     assert not asked
-    assert len(found.answers({"test": rows[1:]}, kept, progress)["test"]) == len(rows) - 1
-    kept.write_bytes(b"cut off")
-    assert np.array_equal(found.answers({"test": rows}, kept, progress)["test"], first["test"])
-    assert load_file(kept)["test"].dtype == np.float32
+    assert all(np.array_equal(first[part], again[part]) for part in parts)
+    assert all(np.array_equal(first[part], found.answers(parts, tmp_path / "anew", progress)[part]) for part in parts)
+    assert len(found.answers({"test": parts["test"][1:]}, kept, progress)["test"]) == len(parts["test"]) - 1
+    (kept / "0.safetensors").write_bytes(b"cut off")
+    assert np.array_equal(found.answers(parts, kept, progress)["test"], first["test"])
+    assert first["test"].dtype == np.float32
 
 
 def broken(teacher: RunDirectory, folder: Path, **changes: object) -> str:

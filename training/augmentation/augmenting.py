@@ -15,7 +15,7 @@ from training.preparation import Prepared
 from training.progress import listener
 from training.run import AugmentationRecord, RunDirectory
 
-KEPT = "copies.json"
+KEPT, UNDONE = "copies.json", "copies"
 
 
 def with_copies(
@@ -29,8 +29,8 @@ def with_copies(
 ) -> tuple[Prepared, AugmentationRecord]:
     """The rows with the copies behind the training rows; validation, test and fingerprint stay.
 
-    The copies are made once: a run that was cut off finds those of its first attempt beside its checkpoints, and they stay in
-    data/augmented.jsonl. Raises InvalidSettings where a model that makes them cannot be had.
+    The copies are made once: a run that was cut off finds those of its first attempt beside its checkpoints, be they all or some,
+    and they stay in data/augmented.jsonl. Raises InvalidSettings where a model that makes them cannot be had.
     """
     dataset = prepared.dataset
     path = run.trainer / KEPT
@@ -38,7 +38,7 @@ def with_copies(
     if copies is None:
         with listener(console) as progress:
             made = changes(settings, source)
-            copies = make_copies(dataset, settings, made, data.group_threshold, seed, progress)
+            copies = make_copies(dataset, settings, made, data.group_threshold, seed, progress, run.trainer / UNDONE)
         keep_copies(path, copies)
     rows, record = copies.rows(dataset.train), copies.record(dataset.train)
     run.write_split("augmented", rows)

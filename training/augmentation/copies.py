@@ -1,13 +1,13 @@
 """Copies of training rows: which kind each is, what is not good enough to be one, and where they are kept.
 
 A copy is a function of the row, the seed and its number, whatever other rows there are (back-translation apart, whose draws are
-those of a batch of texts).
+those of a batch of texts). Models take hours for them: what they have said is kept as they go.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zlib import crc32
@@ -25,6 +25,8 @@ from training.records import read_record, write_record
 from training.run import AugmentationRecord
 from training.typos import Random
 
+AT_ONCE = 256
+"""Copies that are lost by a kill at most."""
 LEFT_OUT = ("unchanged", "repeated", "like validation or test rows")
 
 
@@ -85,7 +87,11 @@ class Wanted:
 
     row: int
     kinds: tuple[Kind, ...]
-    random: Random
+    mark: tuple[int, ...]
+
+    def random(self, turn: int) -> Random:
+        """What its kind number `turn` draws from, whatever those before have drawn."""
+        return np.random.default_rng([*self.mark, turn])
 
 
 def make_copies(
@@ -95,11 +101,14 @@ def make_copies(
     alike: float,
     seed: int,
     progress: Progress,
+    kept: Path,
 ) -> Copies:
     """Copies of the training rows. `alike`: similarity from which a copy counts as a look-alike of a held-out row.
 
+    What is made stays in the folder `kept`, from which the attempt after one that was cut off goes on.
     Left out is what no kind can change, what stands among rows and copies already, and look-alikes of validation and test rows.
     """
+    kept.mkdir(exist_ok=True)
     refusals = _Refusals(dataset, alike)
     open_ones = _wanted(dataset.train, settings, seed)
     total = len(open_ones)
@@ -107,15 +116,16 @@ def make_copies(
     reasons: dict[int, str] = {}
     for turn in range(len(settings.kinds)):
         remaining: list[Wanted] = []
-        for kind, wanted in _by_kind(open_ones, turn).items():
-            progress("varying training rows", len(found), total)
-            for one, copy in zip(wanted, _changed(dataset.train, wanted, kind, changes[kind], settings), strict=True):
+        progress("varying training rows", len(found), total)
+        for tried in _tried(dataset, open_ones, turn, settings, changes, kept):
+            for one, copy in tried:
                 reason = refusals.reason(dataset.train[one.row], copy.of(dataset.train[one.row]))
                 if reason is None:
                     found.append(copy)
                 else:
                     reasons[id(one)] = reason
                     remaining.append(one)
+            progress("varying training rows", len(found), total)
         open_ones = remaining
     progress("varying training rows", total, total)
     counts = Counter(reasons[id(one)] for one in open_ones)
@@ -148,30 +158,46 @@ def _wanted(train: Sequence[Example], settings: AugmentationSettings, seed: int)
     wanted = []
     kinds = settings.kinds
     for row, copies in enumerate(copies_of_rows([example.label for example in train], settings)):
-        mark = [seed, crc32(identity(train[row]).encode())]
+        mark = (seed, crc32(identity(train[row]).encode()))
         first = int(np.random.default_rng(mark).integers(len(kinds)))
         for number in range(copies):
             start = (first + number) % len(kinds)
-            random = np.random.default_rng([*mark, number])
-            wanted.append(Wanted(row, (*kinds[start:], *kinds[:start]), random))
+            wanted.append(Wanted(row, (*kinds[start:], *kinds[:start]), (*mark, number)))
     return wanted
 
 
-def _by_kind(wanted: Sequence[Wanted], turn: int) -> dict[Kind, list[Wanted]]:
+def _tried(
+    dataset: Dataset,
+    open_ones: Sequence[Wanted],
+    turn: int,
+    settings: AugmentationSettings,
+    changes: Mapping[Kind, Change],
+    kept: Path,
+) -> Iterator[list[tuple[Wanted, Copy]]]:
+    """What the kinds whose turn it is make, good or not, some at a time."""
     groups: dict[Kind, list[Wanted]] = defaultdict(list)
-    for one in wanted:
+    for one in open_ones:
         groups[one.kinds[turn]].append(one)
-    return groups
+    for kind, wanted in groups.items():
+        for start in range(0, len(wanted), AT_ONCE):
+            some = wanted[start : start + AT_ONCE]
+            path = kept / f"{turn}-{kind}-{start}.json"
+            made = kept_copies(path, dataset)
+            if made is None:
+                copies = _changed(dataset.train, some, kind, changes[kind], turn, settings.probability)
+                made = Copies(data_fingerprint=dataset.fingerprint, copies=copies, left_out={})
+                keep_copies(path, made)
+            yield list(zip(some, made.copies, strict=True))
 
 
 def _changed(
-    train: Sequence[Example], wanted: Sequence[Wanted], kind: Kind, change: Change, settings: AugmentationSettings
+    train: Sequence[Example], wanted: Sequence[Wanted], kind: Kind, change: Change, turn: int, probability: float
 ) -> list[Copy]:
-    randoms = [one.random for one in wanted]
-    texts = change.changed([train[one.row].text for one in wanted], randoms, settings.probability)
+    randoms = [one.random(turn) for one in wanted]
+    texts = change.changed([train[one.row].text for one in wanted], randoms, probability)
     having = [i for i, one in enumerate(wanted) if train[one.row].text_pair is not None]
     pairs = change.changed(
-        [train[wanted[i].row].text_pair or "" for i in having], [randoms[i] for i in having], settings.probability
+        [train[wanted[i].row].text_pair or "" for i in having], [randoms[i] for i in having], probability
     )
     second = dict(zip(having, pairs, strict=True))
     return [

@@ -72,8 +72,7 @@ class Distiller:
                 Split.TEST.value: dataset.test,
             }
             for number, teacher in enumerate(self._teachers, start=1):
-                kept = self._run.trainer / f"teacher-{number}.safetensors"
-                self._logits.append(teacher.answers(parts, kept, progress))
+                self._logits.append(teacher.answers(parts, self._run.trainer / f"teacher-{number}", progress))
 
     def student(self, tokenization: Tokenization, labels: list[str]) -> Classifier:
         """Layers of the first teacher with a copy of its head, or the encoder of `model` with a new one."""

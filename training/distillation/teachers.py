@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,9 @@ from training.run import Part, RunDirectory, RunRecord
 from training.splitting import fingerprint
 from training.trainer import predict_logits
 
-AT_ONCE = 2_048
-"""Texts between two signs of progress."""
+AT_ONCE = 256
+"""Texts whose answers are lost by a kill at most."""
+ANSWERS = "logits"
 CHECKPOINT = ("config.json", "model.safetensors", "head.json", "head.safetensors", "tokenizer.json")
 
 
@@ -50,27 +52,38 @@ class Teacher:
         return SequenceClassifier.load(self.run.checkpoint).to(device)
 
     def answers(self, parts: Mapping[str, Sequence[Example]], kept: Path, progress: Progress) -> dict[str, Logits]:
-        """Logits float32 [rows, labels] of each part of the rows; read from the file `kept` if it holds those of these texts."""
-        mark = combined(self.fingerprint, *(fingerprint(list(rows)) for rows in parts.values()))
-        stored = _stored(kept, mark)
-        if stored is None:
-            stored = self._asked(parts, progress)
-            found = stored
-            replace_file(kept, lambda aside: save_file(found, aside, {"fingerprint": mark}))
-        return stored
+        """Logits float32 [rows, labels] of each part of the rows.
 
-    def _asked(self, parts: Mapping[str, Sequence[Example]], progress: Progress) -> dict[str, Logits]:
-        model, tokenizer = self.model(), load_tokenizer(str(self.run.checkpoint))
+        They stay in the folder `kept`, a few hundred rows a file; what it holds of these texts is read.
+        """
+        kept.mkdir(exist_ok=True)
         rows = [row for part in parts.values() for row in part]
         answers: list[Logits] = []
+        ask: Callable[[Sequence[Example]], Logits] | None = None
         for start in range(0, len(rows), AT_ONCE):
-            progress(f"asking {self.record.name}", start, len(rows))
             some = rows[start : start + AT_ONCE]
-            encoded = encode(some, tokenizer, [0] * len(some), self.record.max_length)
-            answers.append(predict_logits(model, encoded, int(tokenizer.pad_token_id or 0)))
-        progress(f"asking {self.record.name}", len(rows), len(rows))
+            path = kept / f"{start}.safetensors"
+            mark = combined(self.fingerprint, fingerprint(some))
+            found = _stored(path, mark)
+            if found is None:
+                progress(f"asking {self.record.name}", start, len(rows))
+                ask = ask or self._opened()
+                found = ask(some)
+                replace_file(path, partial(save_file, {ANSWERS: found}, metadata={"fingerprint": mark}))
+            answers.append(found)
+        if ask is not None:
+            progress(f"asking {self.record.name}", len(rows), len(rows))
         ends = np.cumsum([len(part) for part in parts.values()])[:-1]
         return dict(zip(parts, np.split(np.concatenate(answers), ends), strict=True))
+
+    def _opened(self) -> Callable[[Sequence[Example]], Logits]:
+        model, tokenizer = self.model(), load_tokenizer(str(self.run.checkpoint))
+
+        def ask(rows: Sequence[Example]) -> Logits:
+            encoded = encode(rows, tokenizer, [0] * len(rows), self.record.max_length)
+            return predict_logits(model, encoded, int(tokenizer.pad_token_id or 0))
+
+        return ask
 
 
 def find_teachers(settings: DistillationSettings, task: TaskName, student: RunDirectory) -> list[Teacher]:
@@ -152,13 +165,14 @@ def _seen(teacher: Teacher, dataset: Dataset) -> int:
     return sum(identity(row) in learned for row in (*dataset.validation, *dataset.test))
 
 
-def _stored(path: Path, mark: str) -> dict[str, Logits] | None:
+def _stored(path: Path, mark: str) -> Logits | None:
     if not path.is_file():
         return None
     try:
         with safe_open(path, framework="numpy") as file:
             same = (file.metadata() or {}).get("fingerprint") == mark
-            return {name: file.get_tensor(name) for name in file.keys()} if same else None  # noqa: SIM118 - not a dict
+            found: Logits | None = file.get_tensor(ANSWERS) if same else None
+            return found
     except SafetensorError:
         return None
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from training.augmentation.copies import keep_copies, kept_copies, make_copies
+from training.augmentation.copies import AT_ONCE, Copies, keep_copies, kept_copies, make_copies
 from training.augmentation.kinds import Change, changes
 from training.augmentation.quotas import copies_of_rows
 from training.augmentation.settings import AugmentationSettings, Kind
@@ -36,10 +37,24 @@ def data_of(train: Sequence[Example] = TRAIN, held_out: Sequence[Example] = HELD
     return Dataset(list(train), list(held_out), list(held_out), ["card", "transfer"], "f" * 64)
 
 
+def made_in(
+    folder: Path,
+    dataset: Dataset,
+    settings: AugmentationSettings,
+    made_by: Mapping[Kind, Change] | None = None,
+    seed: int = 0,
+) -> Copies:
+    return make_copies(dataset, settings, made_by or changes(settings, NOWHERE), 0.7, seed, silent, folder)
+
+
+def copies_of(dataset: Dataset, *arguments: Any, **options: Any) -> Copies:
+    with TemporaryDirectory() as folder:
+        return made_in(Path(folder), dataset, *arguments, **options)
+
+
 def made(dataset: Dataset, made_by: dict[Kind, Change] | None = None, seed: int = 13, **how: Any) -> list[Example]:
     settings = AugmentationSettings(**{"kinds": "typo,swap,delete", **how})
-    found = make_copies(dataset, settings, made_by or changes(settings, NOWHERE), 0.7, seed, silent)
-    return found.rows(dataset.train)
+    return copies_of(dataset, settings, made_by, seed=seed).rows(dataset.train)
 
 
 class Always:
@@ -50,6 +65,23 @@ class Always:
 
     def changed(self, texts: Sequence[str], randoms: Sequence[Random], probability: float) -> list[str]:
         return [self.text] * len(texts)
+
+
+class Mortal:
+    """Ends the process after so many calls; before, it draws for all texts and changes every second one."""
+
+    def __init__(self, change: Change, calls: int) -> None:
+        self.change = change
+        self.calls = calls
+
+    def changed(self, texts: Sequence[str], randoms: Sequence[Random], probability: float) -> list[str]:
+        if not texts:
+            return []
+        self.calls -= 1
+        if self.calls < 0:
+            raise KeyboardInterrupt
+        found = self.change.changed(texts, randoms, probability)
+        return [old if number % 2 else new for number, (old, new) in enumerate(zip(texts, found, strict=True))]
 
 
 class Never:
@@ -109,7 +141,7 @@ def test_small_classes_are_filled_up_to_the_largest_and_no_further_than_the_limi
 def test_a_copy_that_is_or_looks_like_another_row_is_left_out(text: str, reason: str) -> None:
     dataset = data_of(TRAIN[:2])
     settings = AugmentationSettings(kinds=("typo",))
-    found = make_copies(dataset, settings, {"typo": Always(text)}, 0.7, 0, silent)
+    found = copies_of(dataset, settings, {"typo": Always(text)})
     assert not found.copies
     assert found.left_out[reason] >= 1
     assert sum(found.left_out.values()) == 2
@@ -121,16 +153,40 @@ def test_where_one_kind_can_do_nothing_the_next_one_is_tried() -> None:
         "synonym": Never(),
         "swap": changes(settings.model_copy(update={"kinds": ("swap",)}), NOWHERE)["swap"],
     }
-    found = make_copies(data_of(), settings, kinds, 0.7, 0, silent)
+    found = copies_of(data_of(), settings, kinds)
     assert {copy.kind for copy in found.copies} == {"swap"}
     assert len(found.copies) == 8
-    none = make_copies(data_of(), settings, {"synonym": Never(), "swap": Never()}, 0.7, 0, silent)
+    none = copies_of(data_of(), settings, {"synonym": Never(), "swap": Never()})
     assert none.left_out == {"unchanged": 8, "repeated": 0, "like validation or test rows": 0}
+
+
+def test_an_attempt_that_is_cut_off_keeps_what_was_made_and_the_next_makes_the_rest(tmp_path: Path) -> None:
+    words = ["card", "银行卡", "transfer", "account", "city"]
+    rows = [Example(f"the {words[n % 5]} {n} of row {n * 7919} was lost on day {n * n}", "card") for n in range(700)]
+    dataset, settings = data_of(rows), AugmentationSettings(kinds=("swap", "delete"))
+    plain = changes(settings, NOWHERE)
+
+    def dying_after(calls: int) -> dict[Kind, Mortal]:
+        return {kind: Mortal(change, calls) for kind, change in plain.items()}
+
+    def left(mortals: dict[Kind, Mortal]) -> int:
+        return sum(each.calls for each in mortals.values())
+
+    whole, cut_off, rest = dying_after(99), dying_after(1), dying_after(99)
+    expected = copies_of(dataset, settings, whole)
+    # of both kinds, and more of each than are made at once
+    assert min(Counter(copy.kind for copy in expected.copies).values()) > AT_ONCE / 2
+    assert left(whole) <= 2 * 99 - 6
+    with pytest.raises(KeyboardInterrupt):
+        made_in(tmp_path, dataset, settings, cut_off)
+    assert made_in(tmp_path, dataset, settings, rest) == expected
+    assert left(rest) == left(whole) + 1
+    assert made_in(tmp_path, dataset, settings, dying_after(0)) == expected
 
 
 def test_kept_copies_are_read_back_unless_they_are_of_other_data_or_damaged(tmp_path: Path) -> None:
     settings = AugmentationSettings(kinds=("typo",))
-    found = make_copies(data_of(), settings, changes(settings, NOWHERE), 0.7, 0, silent)
+    found = copies_of(data_of(), settings)
     path = tmp_path / "copies.json"
     assert kept_copies(path, data_of()) is None
     keep_copies(path, found)
@@ -142,7 +198,7 @@ def test_kept_copies_are_read_back_unless_they_are_of_other_data_or_damaged(tmp_
 
 def test_the_record_counts_kinds_and_labels() -> None:
     settings = AugmentationSettings(kinds=("typo", "swap"), copies=2)
-    record = make_copies(data_of(), settings, changes(settings, NOWHERE), 0.7, 0, silent).record(TRAIN)
+    record = copies_of(data_of(), settings).record(TRAIN)
     assert record.copies == 8
     assert record.kinds == {"swap": 4, "typo": 4}
     assert record.labels == {"card": 4, "transfer": 4}
