@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from training.augmentation.words import Words, changes_of, in_case_of, replaceab
 from training.encoders import PACKAGED, EncoderSource
 from training.failures import InvalidSettings
 from training.heads import load_encoder
-from training.model_making import load_tokenizer
+from training.masked_positions import MaskedOnly
+from training.model_making import load_tokenizer, position_limit
 from training.typos import Random
 
 NEAREST = 5
@@ -115,9 +117,9 @@ class MaskedWords:
         if loaded["missing_keys"] or self._tokenizer.mask_token is None:
             raise InvalidSettings(_headless(location, ""))
         self._model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+        self._only = MaskedOnly(self._model)
         words = whole_words(self._tokenizer, self._model.config.vocab_size)
-        self._words = {number: word for word, number in words.items()}
-        self._ids = torch.tensor(list(self._words))
+        self._words, self._ids = list(words), list(words.values())
 
     def changed(self, texts: Sequence[str], randoms: Sequence[Random], probability: float) -> list[str]:
         """The texts with some words replaced by one of the five likeliest others of the same script."""
@@ -150,19 +152,15 @@ class MaskedWords:
 
     def _likely(self, masked: list[str]) -> list[list[list[str]]]:
         """For each text, for each mask in it, whole words, the likeliest first."""
-        limit = min(
-            int(self._tokenizer.model_max_length), int(getattr(self._model.config, "max_position_embeddings", 512))
-        )
+        limit = min(int(self._tokenizer.model_max_length), position_limit(self._model.config))
         batch = self._tokenizer(masked, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+        hidden = batch["input_ids"] == self._tokenizer.mask_token_id
+        inputs = {name: tensor.to(self._model.device) for name, tensor in {**batch, "masked": hidden}.items()}
         with torch.inference_mode():
-            logits = self._model(**batch.to(self._model.device)).logits.float().cpu()
-        ids = batch["input_ids"].cpu()
-        proposals = []
-        for row in range(len(masked)):
-            places = (ids[row] == self._tokenizer.mask_token_id).nonzero().flatten()
-            best = logits[row, places][:, self._ids].topk(min(4 * NEAREST, len(self._ids)), dim=1).indices
-            proposals.append([[self._words[int(self._ids[i])] for i in each] for each in best.tolist()])
-        return proposals
+            logits = self._only.logits(self._model, inputs)[:, self._ids]
+            best = logits.topk(min(4 * NEAREST, len(self._ids)), dim=1).indices.tolist()
+        words = iter([self._words[i] for i in each] for each in best)
+        return [list(islice(words, count)) for count in hidden.sum(dim=1).tolist()]
 
 
 def _chosen(words: Sequence[str], random: Random, probability: float) -> list[int]:

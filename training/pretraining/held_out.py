@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn import functional
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from training.masked_positions import MaskedOnly
 from training.pretraining.batches import Batches
 from training.pretraining.budget import Budget
-from training.pretraining.language_model import MaskedOnly
 from training.pretraining.record import Quality
 
 LOSS, DONE = "held_out_loss", "done"

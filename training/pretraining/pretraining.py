@@ -17,11 +17,12 @@ from training.attempts import discard_other_attempt, last_checkpoint, require_ow
 from training.data_parallel import Ranks
 from training.encoders import EncoderSource, find_encoder
 from training.failures import InvalidSettings
+from training.masked_positions import MaskedOnly
 from training.packages import library_versions
 from training.pretraining.budget import Budget
 from training.pretraining.corpus import read_corpus
 from training.pretraining.held_out import HeldOut, HeldOutClock, curve
-from training.pretraining.language_model import FINE_TUNING_DROPOUT, MaskedOnly
+from training.pretraining.language_model import FINE_TUNING_DROPOUT
 from training.pretraining.material import Material, from_checkpoint, from_scratch, prepared
 from training.pretraining.record import EncoderDirectory, PretrainingRecord, Quality
 from training.pretraining.settings import NEW_MODEL, PretrainingSettings

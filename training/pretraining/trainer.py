@@ -12,10 +12,10 @@ from torch.nn import functional
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from training.masked_positions import MaskedOnly
 from training.pretraining.batches import Inputs
 from training.pretraining.budget import Budget
 from training.pretraining.held_out import LOSS
-from training.pretraining.language_model import MaskedOnly
 from training.pretraining.settings import PretrainingSettings
 from training.trainer import loop_arguments
 

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 import sentencepiece
 import torch
-from transformers import BertConfig, BertForMaskedLM, MarianConfig, MarianMTModel, MarianTokenizer
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    MarianConfig,
+    MarianMTModel,
+    MarianTokenizer,
+    RobertaConfig,
+    RobertaForMaskedLM,
+)
 
 from tests.fakes.tiny_encoder import WORDS, write_tiny_decoder, write_tiny_encoder
 from training.augmentation.back_translation import BackTranslation, Translation
@@ -123,6 +131,31 @@ def test_a_masked_language_model_proposes_words_of_the_same_script(masked: Path)
     assert changed[2] == "???"
     long = "market " * 200
     assert len(guesser.changed([long], randoms(1), 0.5)[0].split()) == 200
+
+
+def test_what_is_likely_is_computed_for_masks_alone_and_no_further_than_a_model_has_positions(
+    encoder: Path, tmp_path: Path
+) -> None:
+    tokenizer = load_tokenizer(str(encoder))
+    tokenizer.save_pretrained(tmp_path)
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    # of 34 positions a RoBERTa has 32 for tokens
+    config = RobertaConfig(vocab_size=len(tokenizer), max_position_embeddings=34, pad_token_id=0, **shape)
+    model = RobertaForMaskedLM(config).eval()
+    model.save_pretrained(tmp_path)
+    guesser = MaskedWords(str(tmp_path))
+    texts = ["the [MASK] rose today and the [MASK] fell", "球 队", "a new [MASK]", "[MASK] " * 50]
+    guessed = guesser._likely(texts)
+    assert [len(each) for each in guessed] == [2, 0, 1, 30]
+    computed: list[int] = []
+    guesser._model.lm_head.decoder.register_forward_hook(lambda _, given, __: computed.append(len(given[0])))
+    assert guesser._likely(texts) == guessed
+    assert computed == [33]
+    words = whole_words(tokenizer, len(tokenizer))
+    batch = tokenizer(texts[0], return_tensors="pt")
+    first = model(**batch).logits[batch["input_ids"] == tokenizer.mask_token_id][0].detach()
+    assert guessed[0][0] == sorted(words, key=lambda word: -float(first[words[word]]))[: len(guessed[0][0])]
 
 
 def test_a_model_that_cannot_guess_words_is_refused(encoder: Path, tmp_path: Path) -> None:

@@ -19,10 +19,11 @@ from transformers import (
 
 from tests.fakes.tiny_encoder import write_tiny_encoder
 from training.failures import InvalidSettings
+from training.masked_positions import MaskedOnly
 from training.optimization import UNDECAYED
 from training.pretraining.batches import Masking, collate
 from training.pretraining.budget import Budget
-from training.pretraining.language_model import MaskedOnly, checkpoint_model
+from training.pretraining.language_model import checkpoint_model
 from training.pretraining.pieces import Pieces, SpecialTokens
 from training.pretraining.settings import PretrainingSettings
 from training.pretraining.trainer import MaskedTrainer, pretraining_arguments
