@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
 from training.settings import FineTuneSettings, load_settings
 from training.tasks.embedding import BEFORE, WORDS
+from training.trainer import CheckpointClock
 
 QUIET = Console(quiet=True)
 LOOSE = ExportSettings(calibration_rows=64, encoder_gate=EncoderGate(min_agreement=0.5, max_drop=50))
@@ -241,6 +243,21 @@ def test_the_ways_to_train_go_together_with_pairs(tmp_path: Path, more: dict[str
     data = write_json_lines(tmp_path / "pairs.jsonl", pair_rows(200))
     _, record = trained(tmp_path, made(tmp_path, data, epochs=3, **more))
     assert record.metrics["test"]["mrr_at_10"] > record.metrics[BEFORE]["mrr_at_10"] + 0.1
+
+
+def test_negatives_are_kept_for_an_attempt_that_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(self: Any, args: Any, state: Any, control: Any, **_: Any) -> None:
+        raise KeyboardInterrupt
+
+    settings = made(tmp_path, write_json_lines(tmp_path / "pairs.jsonl", pair_rows(80)), epochs=1, hard_negatives=1)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(CheckpointClock, "on_step_end", dies)
+        trained(tmp_path, settings)
+    kept = tmp_path / "runs" / "near" / "trainer" / "negatives.json"
+    assert json.loads(kept.read_text(encoding="utf-8"))["negatives"]
+    directory, _ = trained(tmp_path, settings)
+    assert not kept.exists()
+    assert not list(directory.trainer.glob("checkpoint-*"))
 
 
 @pytest.mark.parametrize(

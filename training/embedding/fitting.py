@@ -14,7 +14,7 @@ from training.attempts import discard_other_attempt
 from training.dataset import Dataset, Example, Split
 from training.embedding.batches import TOGETHER, LabelBatches
 from training.embedding.evaluation import truth_of
-from training.embedding.mining import given_negatives, hard_negatives
+from training.embedding.mining import given_negatives, hard_negatives, mined_once
 from training.embedding.relations import relation_of, singles
 from training.embedding.rows import EncodedRows
 from training.embedding.trainer import EncoderTrainer
@@ -58,7 +58,7 @@ def fit_encoder(settings: FineTuneSettings, run: RunDirectory, step_fingerprint:
         for split, rows in ((Split.VALIDATION, dataset.validation), (Split.TEST, dataset.test))
     }
     before = predict_logits(model, held_out[Split.TEST], tokenization.pad_token_id)
-    rows = _training_rows(settings, dataset, model, tokenization, max_length, console)
+    rows = _training_rows(settings, dataset, model, tokenization, max_length, run, console)
     encoded = Encoded(rows, held_out[Split.VALIDATION], held_out[Split.TEST])
     task = Embedding()
     set_seed(settings.seed)
@@ -85,13 +85,18 @@ def _training_rows(
     model: SentenceEncoder,
     tokenization: Tokenization,
     max_length: int,
+    run: RunDirectory,
     console: Console,
 ) -> EncodedRows:
     examples = dataset.train
     negatives = given_negatives(examples)
     if settings.hard_negatives:
-        vectors = predict_logits(model, _texts(examples, tokenization, max_length), tokenization.pad_token_id)
-        mined = hard_negatives(examples, vectors, settings.hard_negatives)
+
+        def mine() -> list[list[str]]:
+            vectors = predict_logits(model, _texts(examples, tokenization, max_length), tokenization.pad_token_id)
+            return hard_negatives(examples, vectors, settings.hard_negatives)
+
+        mined = mined_once(run.trainer / "negatives.json", dataset.fingerprint, mine)
         console.print(f"{sum(map(len, mined)):,} hard negatives found for {len(examples):,} pairs")
         negatives = [
             [*one, *(text for text in more if text not in one)] for one, more in zip(negatives, mined, strict=True)

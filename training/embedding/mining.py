@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
 from training.dataset import Example
 from training.embedding.relations import partners_of
 from training.embedding.retrieval import highest, slices, units
+from training.records import read_record, write_record
 
 MOST = 0.95
 """Of the cosine of the pair itself: what is nearer is likely to be right, too (Moreira et al. 2024, "NV-Retriever")."""
@@ -39,6 +42,27 @@ def hard_negatives(examples: Sequence[Example], vectors: NDArray[np.float32], co
         best = highest(near, count)
         found += [[texts[i] for i in order if row[i] > -np.inf] for order, row in zip(best, near, strict=True)]
     return found
+
+
+class Mined(BaseModel):
+    """The negatives of the training rows of a data set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_fingerprint: str
+    negatives: list[list[str]]
+
+
+def mined_once(path: Path, data_fingerprint: str, mine: Callable[[], list[list[str]]]) -> list[list[str]]:
+    """What `mine` finds, or has found in an attempt that was cut off.
+
+    Batches rest on it, and another number of threads is enough for other last bits of a vector.
+    """
+    kept = read_record(path, Mined)
+    if kept is None or kept.data_fingerprint != data_fingerprint:
+        kept = Mined(data_fingerprint=data_fingerprint, negatives=mine())
+        write_record(path, kept)
+    return kept.negatives
 
 
 def given_negatives(examples: Sequence[Example]) -> list[list[str]]:

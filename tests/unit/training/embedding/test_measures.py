@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from sklearn.metrics import average_precision_score, ndcg_score
 from training.dataset import Example
 from training.embedding.evaluation import evaluated, scores_of, truth_of
 from training.embedding.likeness import label_measures
-from training.embedding.mining import hard_negatives
+from training.embedding.mining import hard_negatives, mined_once
 from training.embedding.predictions import prediction_lines, retrieval_lines
 from training.embedding.relations import relation_of, singles
 from training.embedding.retrieval import (
@@ -158,6 +160,16 @@ def test_what_stands_before_a_text_in_another_pair_is_no_negative_of_it() -> Non
     examples = pairs(("球队", "赢了"), ("比赛", "球队"), ("门票", "比赛"), ("票价", "门票"))
     given = vectors(*[(1, 0)] * 5, *[(0.9, 0.43)] * 3)
     assert hard_negatives(examples, given, 4)[0] == ["门票"]
+
+
+def test_an_attempt_that_goes_on_has_the_negatives_of_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "negatives.json"
+    first = mined_once(path, "a" * 64, lambda: [["银行", "bank"], []])
+    assert first == [["银行", "bank"], []]
+    assert mined_once(path, "a" * 64, lambda: [["others"], []]) == first
+    assert mined_once(path, "b" * 64, lambda: [["others"], []]) == [["others"], []]
+    path.write_text("{cut off", encoding="utf-8")
+    assert mined_once(path, "b" * 64, lambda: first) == first
 
 
 def test_predictions_say_what_was_found() -> None:
