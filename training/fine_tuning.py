@@ -12,6 +12,7 @@ from transformers import set_seed
 
 from training.attempts import discard_other_attempt
 from training.augmentation.augmenting import with_copies
+from training.augmentation.kinds import require_models
 from training.contrastive import train_contrastively
 from training.data_parallel import ALONE, Ranks
 from training.data_settings import DataSettings
@@ -47,6 +48,7 @@ def fine_tune(
 ) -> RunRecord:
     """Trains, evaluates and calibrates; writes everything into `run`. Resumes when an earlier attempt was cut off."""
     begun = time.monotonic()
+    require_models(settings.augmentation)
     distiller = None if settings.distillation is None else Distiller(settings, settings.distillation, run)
     settings = settings if distiller is None else distiller.settings
     if ranks.first:
@@ -56,15 +58,10 @@ def fine_tune(
     source = find_encoder(settings.model) if distiller is None else distiller.source()
     prepared = prepared_rows(settings.data, source, run, console)
     outside = prepared_outside(settings, prepared, run, console)
-    copied = None
-    if settings.augmentation is not None:
-        with ranks.first_before_others():  # they read what it wrote
-            prepared, copied = with_copies(
-                prepared, settings.augmentation, settings.data, settings.seed, source, run, console
-            )
+    prepared, copied = with_copies(prepared, settings, source, run, console, ranks)
     dataset, task = prepared.dataset, task_of(settings.task)
     if distiller is not None:
-        with ranks.first_before_others():  # as above
+        with ranks.first_before_others():  # they read what it wrote
             distiller.ask(prepared, console)
     tokenization = fitting_tokenizer(source, dataset, settings, run, console)
     set_seed(settings.seed)

@@ -191,11 +191,15 @@ def test_several_labels_a_text_have_copies_too(place: Place, tmp_path: Path) -> 
 
 
 def test_what_cannot_be_done_is_refused_before_training(place: Place, tmp_path: Path) -> None:
+    unread = tmp_path / "unread.csv"
+    unread.write_text("neither,nor\n1,2\n", encoding="utf-8")
     with pytest.raises(InvalidSettings, match="is a sentence encoder and has no head"):
-        place.fit("x", {"kinds": "synonym", "synonym_model": "minilm"})
-    models = (str(tmp_path / "there"), str(tmp_path / "back"))
-    with pytest.raises(InvalidSettings, match=r"translation model .*there' could not be loaded"):
-        place.fit("x", {"kinds": "back_translation", "translation_models": models})
+        place.fit("x", {"kinds": "synonym", "synonym_model": "minilm"}, data=unread)
+    with pytest.raises(InvalidSettings, match=r"synonym_model .*nowhere' could not be loaded"):
+        place.fit("x", {"kinds": "synonym", "synonym_model": str(tmp_path / "nowhere")}, data=unread)
+    models = (str(place.encoder), str(tmp_path / "back"))
+    with pytest.raises(InvalidSettings, match=r"translation model .*back' could not be loaded"):
+        place.fit("x", {"kinds": "back_translation", "translation_models": models}, data=unread)
     lines = [
         f'"{text}",{label}{i % 30},{split}'
         for split in ("train", "validation", "test")

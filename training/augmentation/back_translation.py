@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 
 import torch
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from training.failures import InvalidSettings
 from training.typos import Random
@@ -20,6 +20,14 @@ NUCLEUS = 0.9
 translation alone would often be the text itself, and every copy the same."""
 LONGEST = 256
 """Tokens of a translation."""
+
+
+def require_translation_model(location: str) -> None:
+    """Raises InvalidSettings when there is no model."""
+    try:
+        AutoConfig.from_pretrained(location)
+    except (OSError, ValueError) as error:
+        raise _unavailable(location, error) from None
 
 
 class Translation:
@@ -34,10 +42,7 @@ class Translation:
                 self._tokenizer = AutoTokenizer.from_pretrained(location)
             self._model = AutoModelForSeq2SeqLM.from_pretrained(location, dtype=torch.float32).eval()
         except (OSError, ValueError) as error:
-            raise InvalidSettings(
-                f"the translation model {location!r} could not be loaded ({str(error).splitlines()[0]}): give a folder made by "
-                "save_pretrained, or a hub id such as Helsinki-NLP/opus-mt-en-de on a machine that reaches the hub"
-            ) from None
+            raise _unavailable(location, error) from None
         self._longest = min(LONGEST, int(getattr(self._model.config, "max_position_embeddings", LONGEST)))
         self._model.to("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -69,3 +74,10 @@ class BackTranslation:
             seed = int(randoms[start].integers(2**31))
             results += self._back.translated(self._there.translated(texts[some], seed), seed)
         return [new or old for new, old in zip(results, texts, strict=True)]
+
+
+def _unavailable(location: str, error: Exception) -> InvalidSettings:
+    return InvalidSettings(
+        f"the translation model {location!r} could not be loaded ({str(error).splitlines()[0]}): give a folder made by "
+        "save_pretrained, or a hub id such as Helsinki-NLP/opus-mt-en-de on a machine that reaches the hub"
+    )

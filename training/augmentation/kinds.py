@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from training.augmentation.back_translation import BackTranslation, Translation
+from training.augmentation.back_translation import BackTranslation, Translation, require_translation_model
 from training.augmentation.settings import AugmentationSettings, Kind
-from training.augmentation.synonyms import EmbeddingNeighbours, MaskedWords
+from training.augmentation.synonyms import EmbeddingNeighbours, MaskedWords, require_masked_model
 from training.augmentation.words import mistyped, shortened, swapped
 from training.encoders import EncoderSource
 from training.packages import require
@@ -32,9 +32,21 @@ class OneByOne:
         return [self._change(text, random, probability) for text, random in zip(texts, randoms, strict=True)]
 
 
-def changes(settings: AugmentationSettings, source: EncoderSource) -> dict[Kind, Change]:
-    """Those that the settings name, in that order. Raises InvalidSettings where a model cannot be had, and
+def require_models(settings: AugmentationSettings | None) -> None:
+    """To be called before anything that takes long: raises InvalidSettings where a model that makes copies cannot be had, and
     MissingPackage."""
+    if settings is None:
+        return
+    if settings.synonym_model is not None:
+        require_masked_model(settings.synonym_model)
+    if settings.translation_models is not None:
+        require("sentencepiece", "back-translation", "translation")
+        for model in settings.translation_models:
+            require_translation_model(model)
+
+
+def changes(settings: AugmentationSettings, source: EncoderSource) -> dict[Kind, Change]:
+    """Those that the settings name, in that order. Raises InvalidSettings where the weights of a model cannot be had."""
     return {kind: _change(kind, settings, source) for kind in settings.kinds}
 
 
@@ -44,7 +56,6 @@ def _change(kind: Kind, settings: AugmentationSettings, source: EncoderSource) -
         return EmbeddingNeighbours.of_encoder(source) if model is None else MaskedWords(model)
     if kind == "back_translation":
         assert settings.translation_models is not None
-        require("sentencepiece", "back-translation", "translation")
         there, back = map(Translation, settings.translation_models)
         return BackTranslation(there, back)
     return OneByOne({"typo": mistyped, "swap": swapped, "delete": shortened}[kind])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
-from transformers import AutoModelForMaskedLM, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForMaskedLM, PreTrainedTokenizerBase
 
 from training.augmentation.words import Words, changes_of, in_case_of, replaceable, same_script
 from training.encoders import PACKAGED, EncoderSource
@@ -98,22 +98,29 @@ class EmbeddingNeighbours:
         return parts.having(words)
 
 
+def require_masked_model(location: str) -> None:
+    """Raises InvalidSettings when there is no model, or one that is known to guess no words."""
+    if location == PACKAGED:
+        raise InvalidSettings(_headless(location, "is a sentence encoder and "))
+    try:
+        AutoConfig.from_pretrained(location)
+    except (OSError, ValueError) as error:
+        raise _unavailable(location, error) from None
+
+
 class MaskedWords:
     """Words that a masked language model finds likely in the place of a hidden one (Wu et al. 2019; Kumar et al. 2020)."""
 
     def __init__(self, location: str) -> None:
         """Opens the model. Raises InvalidSettings when it cannot be had or has no head that guesses words."""
-        if location == PACKAGED:
-            raise InvalidSettings(_headless(location, "is a sentence encoder and "))
+        require_masked_model(location)
         self._tokenizer = load_tokenizer(location)
         try:
             self._model, loaded = AutoModelForMaskedLM.from_pretrained(
                 location, dtype=torch.float32, output_loading_info=True
             )
         except (OSError, ValueError) as error:
-            raise InvalidSettings(
-                _headless(location, f"could not be loaded ({str(error).splitlines()[0]}) or ")
-            ) from None
+            raise _unavailable(location, error) from None
         if loaded["missing_keys"] or self._tokenizer.mask_token is None:
             raise InvalidSettings(_headless(location, ""))
         self._model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
@@ -167,6 +174,10 @@ def _chosen(words: Sequence[str], random: Random, probability: float) -> list[in
     places = replaceable(words)
     count = min(changes_of(words, probability), len(places))
     return sorted(np.asarray(random.choice(places, count, replace=False)).tolist()) if places else []
+
+
+def _unavailable(location: str, error: Exception) -> InvalidSettings:
+    return InvalidSettings(_headless(location, f"could not be loaded ({str(error).splitlines()[0]}) or "))
 
 
 def _headless(location: str, why: str) -> str:
