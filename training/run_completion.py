@@ -87,7 +87,7 @@ def save_checkpoint(save: Callable[[Path], None], tokenization: Tokenization, ru
 
 def _discard_training_state(run: RunDirectory) -> None:
     """Optimizer states are large and a complete run needs them no more; TensorBoard's events stay."""
-    for path in (*run.trainer.glob("checkpoint-*"), *run.trainer.glob("teacher-*"), run.trainer / "copies"):
+    for path in (*run.trainer.glob("**/checkpoint-*"), *run.trainer.glob("teacher-*"), run.trainer / "copies"):
         shutil.rmtree(path, ignore_errors=True)
     for path in (*run.trainer.glob("*.safetensors"), run.trainer / "copies.json", run.trainer / "negatives.json"):
         path.unlink(missing_ok=True)
