@@ -49,12 +49,24 @@ def folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def held_out(dataset: Dataset, threshold: float) -> LookAlikes:
-    """Validation and test rows, by which what is like them can be kept away from training."""
-    index = LookAlikes(threshold)
-    for example in (*dataset.validation, *dataset.test):
-        index.add(sketched(identity(example)))
-    return index
+class Newcomers:
+    """Tells which texts may join the training rows of a data set."""
+
+    def __init__(self, dataset: Dataset, threshold: float) -> None:
+        """`threshold`: similarity from which a text counts as like a row of validation or test."""
+        self._known = {identity(example) for example in dataset.train}
+        self._held_out = LookAlikes(threshold)
+        for example in (*dataset.validation, *dataset.test):
+            self._held_out.add(sketched(identity(example)))
+
+    def refusal(self, key: str) -> Literal["repeated", "like validation or test rows"] | None:
+        """Why the text of this `identity` may not; None when it may, and from then on it is known."""
+        if key in self._known:
+            return "repeated"
+        if self._held_out.find(sketched(key)):
+            return "like validation or test rows"
+        self._known.add(key)
+        return None
 
 
 def query_identity(example: Example) -> str:

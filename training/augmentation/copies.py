@@ -19,8 +19,7 @@ from training.augmentation.kinds import Change
 from training.augmentation.quotas import copies_of_rows
 from training.augmentation.settings import AugmentationSettings, Kind
 from training.dataset import Dataset, Example
-from training.duplicates import Progress, held_out, identity
-from training.look_alikes import sketched
+from training.duplicates import Newcomers, Progress, identity
 from training.records import read_record, write_record
 from training.run import AugmentationRecord
 from training.typos import Random
@@ -109,7 +108,7 @@ def make_copies(
     Left out is what no kind can change, what stands among rows and copies already, and look-alikes of validation and test rows.
     """
     kept.mkdir(exist_ok=True)
-    refusals = _Refusals(dataset, alike)
+    newcomers = Newcomers(dataset, alike)
     open_ones = _wanted(dataset.train, settings, seed)
     total = len(open_ones)
     found: list[Copy] = []
@@ -119,11 +118,13 @@ def make_copies(
         progress("varying training rows", len(found), total)
         for tried in _tried(dataset, open_ones, turn, settings, changes, kept):
             for one, copy in tried:
-                reason = refusals.reason(dataset.train[one.row], copy.of(dataset.train[one.row]))
-                if reason is None:
+                original = dataset.train[one.row]
+                key = identity(copy.of(original))
+                refusal = "unchanged" if key == identity(original) else newcomers.refusal(key)
+                if refusal is None:
                     found.append(copy)
                 else:
-                    reasons[id(one)] = reason
+                    reasons[id(one)] = refusal
                     remaining.append(one)
             progress("varying training rows", len(found), total)
         open_ones = remaining
@@ -132,26 +133,6 @@ def make_copies(
     left_out = {reason: counts[reason] for reason in LEFT_OUT}
     ordered = sorted(found, key=lambda copy: copy.row)
     return Copies(data_fingerprint=dataset.fingerprint, copies=ordered, left_out=left_out)
-
-
-class _Refusals:
-    """Knows all texts that a copy must not be, or be like."""
-
-    def __init__(self, dataset: Dataset, alike: float) -> None:
-        self._held_out = held_out(dataset, alike)
-        self._known = {identity(example) for example in dataset.train}
-
-    def reason(self, original: Example, copy: Example) -> str | None:
-        """Why the copy is refused; None when it is not, and from then on it is known."""
-        key = identity(copy)
-        if key == identity(original):
-            return "unchanged"
-        if key in self._known:
-            return "repeated"
-        if self._held_out.find(sketched(key)):
-            return "like validation or test rows"
-        self._known.add(key)
-        return None
 
 
 def _wanted(train: Sequence[Example], settings: AugmentationSettings, seed: int) -> list[Wanted]:

@@ -10,8 +10,7 @@ from pathlib import Path
 from training.cleaning import clean
 from training.data_settings import DataSettings
 from training.dataset import Example, Split
-from training.duplicates import Progress, held_out, identity
-from training.look_alikes import sketched
+from training.duplicates import Newcomers, Progress, identity
 from training.preparation import Prepared
 from training.reading.texts import read_texts
 
@@ -40,20 +39,15 @@ def read_unlabelled(paths: Sequence[str], settings: DataSettings, prepared: Prep
     ]
     cleaned, report = clean(examples)
     left_out = Counter({"empty": len(report.empty), "repeated": 0, "like validation or test rows": 0})
-    judged = held_out(prepared.dataset, settings.group_threshold)
-    known = {identity(example) for example in prepared.dataset.train}
+    newcomers = Newcomers(prepared.dataset, settings.group_threshold)
     kept: list[Example] = []
     for done, example in enumerate(cleaned):
         if done % 500 == 0:
             progress("comparing unlabelled texts", done, len(cleaned))
-        key = identity(example)
-        if key in known:
-            left_out["repeated"] += 1
-            continue
-        known.add(key)
-        if judged.find(sketched(key)):
-            left_out["like validation or test rows"] += 1
-            continue
-        kept.append(example)
+        refusal = newcomers.refusal(identity(example))
+        if refusal is None:
+            kept.append(example)
+        else:
+            left_out[refusal] += 1
     progress("comparing unlabelled texts", len(cleaned), len(cleaned))
     return Unlabelled(kept, dict(left_out))
