@@ -15,6 +15,8 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from training.han import is_han
+
 MIN_COUNT = 2
 MAX_NEW = 8_000
 MIN_UNKNOWN_SHARE = 0.02
@@ -23,8 +25,11 @@ NOISE = 0.02
 
 
 def missing_characters(texts: Iterable[str], tokenizer: PreTrainedTokenizerBase) -> list[str]:
-    """Chinese characters that occur at least twice in the texts and that the vocabulary lacks, most frequent first."""
-    counts = Counter(character for text in texts for character in text if is_chinese(character))
+    """Chinese characters that occur at least twice in the texts and that the vocabulary lacks, most frequent first.
+
+    WordPiece tokenizers treat each as a word of its own.
+    """
+    counts = Counter(character for text in texts for character in text if is_han(character))
     vocabulary = tokenizer.get_vocab()
     return [c for c, count in counts.most_common(MAX_NEW) if count >= MIN_COUNT and c not in vocabulary]
 
@@ -35,11 +40,6 @@ def unknown_share(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> float
         return 0.0
     ids = [token for row in tokenizer(texts, add_special_tokens=False)["input_ids"] for token in row]
     return ids.count(tokenizer.unk_token_id) / max(1, len(ids))
-
-
-def is_chinese(character: str) -> bool:
-    """Whether a WordPiece tokenizer treats it as a word of its own (the CJK ideograph blocks)."""
-    return "\u4e00" <= character <= "\u9fff" or "\u3400" <= character <= "\u4dbf"
 
 
 def extend_tokenizer(source: Path, characters: list[str]) -> None:

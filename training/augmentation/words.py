@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from training.han import is_han
+from training.han import HAN, is_han
 from training.typos import Random, typos
 
-HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 WORD = re.compile(rf"[{HAN}]|[^\W{HAN}]+(?:['’-][^\W{HAN}]+)*")
 NEGATIONS = frozenset({"not", "no", "never", "without", "none", "cannot", "nor", *"不没无非别未勿莫"})
 """Words without which a text says the opposite, so that a copy could not keep its label."""

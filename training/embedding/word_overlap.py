@@ -14,18 +14,18 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from training.duplicates import folded
 from training.embedding.retrieval import Collection, Ranked
+from training.han import HAN, is_han
 
 SATURATION, LENGTH = 1.2, 0.75
 """k1 and b of BM25, at their usual values."""
-WORD = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+|[^\W\u3400-\u4dbf\u4e00-\u9fff]+")
+WORD = re.compile(rf"[{HAN}]+|[^\W{HAN}]+")
 
 
 def words(text: str) -> list[str]:
     """Words in lower case; of Chinese each character and each two that stand together."""
     found: list[str] = []
     for word in WORD.findall(folded(text)):
-        chinese = "\u3400" <= word[0] <= "\u9fff"
-        found += [*word, *(word[i : i + 2] for i in range(len(word) - 1))] if chinese else [word]
+        found += [*word, *(word[i : i + 2] for i in range(len(word) - 1))] if is_han(word[0]) else [word]
     return found
 
 
