@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from training.run import PLAIN
+from training.headlines import PLAIN
 
 
 @dataclass(frozen=True, slots=True)
