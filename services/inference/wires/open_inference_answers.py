@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from open_inference import grpc_service_pb2 as pb
 
 from services.inference.loading import LoadedModel
-from services.inference.prediction import Classification, Prediction, Regression, Scope
+from services.inference.prediction import Classification, Prediction, Regression
 from services.inference.statistics import Duration
 from services.inference.versions.holdings import Standing, State
 from services.inference.wires.open_inference_requests import (
@@ -27,6 +28,8 @@ from services.inference.wires.open_inference_tensors import write_bytes
 from services.platform.failures import Failure, InvalidInput
 
 Result = Classification | Regression
+Tensor = tuple[str, list[int], bytes]
+"""Datatype, shape and raw elements of an output."""
 PLATFORM = "onnxruntime_onnx"
 TYPES = {"BYTES": pb.TYPE_STRING, "FP32": pb.TYPE_FP32, "FP64": pb.TYPE_FP64, "BOOL": pb.TYPE_BOOL}
 STATES = {State.LOADED: "READY", State.LOADING: "LOADING", State.UNLOADING: "UNLOADING"}
@@ -41,13 +44,10 @@ def response(
     answer = pb.ModelInferResponse(model_name=served.name, model_version=str(served.version), id=request_id)
     answer.parameters["variant"].string_param = served.variant
     answer.parameters["truncated_rows"].int64_param = sum(row.truncated for row in rows)
-    numbers = [row.value for row in rows if isinstance(row, Regression)]
-    classified = [row for row in rows if isinstance(row, Classification)]
     for output in outputs:
-        if output.name == VALUE:
-            _append(answer, VALUE, "FP64", [len(numbers), 1], np.array(numbers, "<f8").tobytes())
-        else:
-            _add(answer, output, classified, labels)
+        datatype, shape, raw = TENSORS[output.name](rows, output, labels)
+        answer.outputs.add(name=output.name, datatype=datatype, shape=shape)
+        answer.raw_output_contents.append(raw)
     return answer
 
 
@@ -77,26 +77,20 @@ def _result(outcome: Result | Failure, position: int) -> Result:
     return outcome
 
 
-def _add(answer: pb.ModelInferResponse, output: Wanted, rows: Sequence[Classification], labels: Sequence[str]) -> None:
-    if output.name == LABEL:
-        best = [labels[int(row.probabilities.argmax())].encode() for row in rows]
-        _append(answer, LABEL, "BYTES", [len(rows)], write_bytes(best))
-    elif output.name in {OUT_OF_SCOPE, SCORE}:
-        _add_scope(answer, output.name, [row.scope for row in rows if row.scope is not None])
-    elif output.top:
+def _value(rows: Sequence[Regression], output: Wanted, labels: Sequence[str]) -> Tensor:
+    return "FP64", [len(rows), 1], np.array([row.value for row in rows], "<f8").tobytes()
+
+
+def _label(rows: Sequence[Classification], output: Wanted, labels: Sequence[str]) -> Tensor:
+    return "BYTES", [len(rows)], write_bytes([labels[int(row.probabilities.argmax())].encode() for row in rows])
+
+
+def _probabilities(rows: Sequence[Classification], output: Wanted, labels: Sequence[str]) -> Tensor:
+    if output.top:
         count = min(output.top, len(labels))
-        _append(answer, PROBABILITIES, "BYTES", [len(rows), count], write_bytes(_best(rows, labels, count)))
-    else:
-        probabilities = np.stack([row.probabilities for row in rows]).astype("<f4", copy=False)
-        _append(answer, PROBABILITIES, "FP32", list(probabilities.shape), probabilities.tobytes())
-
-
-def _add_scope(answer: pb.ModelInferResponse, name: str, scopes: Sequence[Scope]) -> None:
-    if name == OUT_OF_SCOPE:
-        told = np.array([scope.out_of_scope for scope in scopes], np.bool_)
-        _append(answer, name, "BOOL", [len(scopes)], told.tobytes())
-    else:
-        _append(answer, name, "FP32", [len(scopes)], np.array([scope.score for scope in scopes], "<f4").tobytes())
+        return "BYTES", [len(rows), count], write_bytes(_best(rows, labels, count))
+    probabilities = np.stack([row.probabilities for row in rows]).astype("<f4", copy=False)
+    return "FP32", list(probabilities.shape), probabilities.tobytes()
 
 
 def _best(rows: Sequence[Classification], labels: Sequence[str], count: int) -> list[bytes]:
@@ -108,9 +102,23 @@ def _best(rows: Sequence[Classification], labels: Sequence[str], count: int) -> 
     ]
 
 
-def _append(answer: pb.ModelInferResponse, name: str, datatype: str, shape: list[int], raw: bytes) -> None:
-    answer.outputs.add(name=name, datatype=datatype, shape=shape)
-    answer.raw_output_contents.append(raw)
+def _out_of_scope(rows: Sequence[Classification], output: Wanted, labels: Sequence[str]) -> Tensor:
+    told = [row.scope.out_of_scope for row in rows if row.scope is not None]
+    return "BOOL", [len(rows)], np.array(told, np.bool_).tobytes()
+
+
+def _score(rows: Sequence[Classification], output: Wanted, labels: Sequence[str]) -> Tensor:
+    return "FP32", [len(rows)], np.array([row.scope.score for row in rows if row.scope is not None], "<f4").tobytes()
+
+
+TENSORS: dict[str, Callable[[Sequence[Any], Wanted, Sequence[str]], Tensor]] = {
+    VALUE: _value,
+    LABEL: _label,
+    PROBABILITIES: _probabilities,
+    OUT_OF_SCOPE: _out_of_scope,
+    SCORE: _score,
+}
+"""By the name of the output, of rows of the task that offers it."""
 
 
 def metadata(model: LoadedModel, versions: Sequence[int]) -> pb.ModelMetadataResponse:
