@@ -80,7 +80,7 @@ def _where_next(console: Console, target: str, run: Path, metrics_port: int, sho
         f"                   http://{target}/bertline.inference.v1.InferenceService/{shown.rpc}   # pip install buf-bin",
         f"  metrics        http://127.0.0.1:{metrics_port}/metrics",
         f"  data report    {run / 'data' / 'report.html'}",
-        f"  evaluation     {run / 'evaluation'}",
+        f"  evaluation     {run / 'evaluation' / 'report.html'}",
         f"  training log   {Path(python).with_name('tensorboard')} --logdir {run / 'trainer'}",
         f"  server log     {LOG}",
         "  your own data  make run DATA=my.csv NAME=intents",

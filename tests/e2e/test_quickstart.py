@@ -96,7 +96,13 @@ def test_once_prints_the_answers_and_where_to_go_next(folder: Path) -> None:
     assert "sports" in rows["The coach [bold]praised[/bold] her team"]
     assert "✗ business" in rows["Software for a new phone chip"]
     assert "✓" in rows["球队在比赛的最后一分钟进球"]
-    for hint in (f"127.0.0.1:{port} tiny", f"http://127.0.0.1:{metrics_port}/metrics", "buf curl", "tensorboard"):
+    for hint in (
+        f"127.0.0.1:{port} tiny",
+        f"http://127.0.0.1:{metrics_port}/metrics",
+        "buf curl",
+        "tensorboard",
+        "evaluation/report.html",
+    ):
         assert hint in output
     assert output.rstrip().endswith("stopped; every call was answered")
     assert not listens(port)
