@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
 
-from services.clients import InferenceClient, Scored, ScoreReply
+from services.clients import InferenceClient, Scored
+from services.quickstart.asking import add_text_column, asked, empty_table, on_one_line, reason_of, title
 from services.quickstart.samples import Sample, in_turns, pick
 
 CANDIDATES = 32
@@ -62,38 +61,29 @@ def _neighbourhood(sample: Sample, held_out: Sequence[Sample]) -> Neighbourhood:
 
 def neighbour_answers(client: InferenceClient, model: str, samples: Sequence[Neighbourhood]) -> Table:
     """Scores the candidates of the samples one by one. Raises CallFailed."""
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    for name in ("text", "nearest held-out text"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=TEXT_WIDTH)
+    table = empty_table("text", "nearest held-out text", width=TEXT_WIDTH)
     table.add_column("cosine", justify="right")
-    table.add_column("belongs with it", no_wrap=True, overflow="ellipsis", max_width=WANTED_WIDTH)
+    add_text_column(table, "belongs with it", WANTED_WIDTH)
     table.add_column("latency", justify="right")
-    client.score(samples[0].text, samples[0].candidates, model=model)  # the first call also opens the connection
     right = 0
-    for sample in samples:
-        begun = time.perf_counter()
-        reply = client.score(sample.text, sample.candidates, model=model, top_k=1)
-        latency = f"{1000 * (time.perf_counter() - begun):.1f} ms"
+    for sample, reply, latency in asked(
+        lambda each: client.score(each.text, each.candidates, model=model, top_k=1), samples
+    ):
         best = reply.results[0]
+        text, wanted = on_one_line(sample.text), on_one_line(sample.wanted)
         if isinstance(best, Scored):
             nearest = sample.candidates[best.index]
             found = nearest in sample.right
             right += found
-            mark = "[green]✓[/]" if found else f"[yellow]{'✗ ' if sample.judged else ''}{_line(sample.wanted)}[/]"
-            table.add_row(_line(sample.text), _line(nearest), f"{best.score:.3f}", mark, latency)
+            mark = "[green]✓[/]" if found else f"[yellow]{'✗ ' if sample.judged else ''}{wanted}[/]"
+            table.add_row(text, on_one_line(nearest), f"{best.score:.3f}", mark, latency)
         else:
-            reason = f"[red]{escape(best.details.reason)}[/]"
-            table.add_row(_line(sample.text), reason, "", _line(sample.wanted), latency)
-        table.title = _title(reply, right, samples)
+            table.add_row(text, reason_of(best), "", wanted, latency)
+        table.title = title(reply, _found(right, samples))
     return table
 
 
-def _line(text: str) -> str:
-    return escape(" ".join(text.split()))
-
-
-def _title(reply: ScoreReply, right: int, samples: Sequence[Neighbourhood]) -> str:
-    served = f"{escape(reply.model)} version {reply.version}, {reply.variant}"
+def _found(right: int, samples: Sequence[Neighbourhood]) -> str:
     if not all(sample.judged for sample in samples):
-        return f"{served}: what is nearest to {len(samples)} held-out texts"
-    return f"{served}: {right} of {len(samples)} held-out texts find one that belongs with them"
+        return f"what is nearest to {len(samples)} held-out texts"
+    return f"{right} of {len(samples)} held-out texts find one that belongs with them"

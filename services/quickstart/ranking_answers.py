@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
 
-from services.clients import InferenceClient, Scored, ScoreReply
+from services.clients import InferenceClient, Scored
 from services.quickstart.answers import TEXT_WIDTH
+from services.quickstart.asking import asked, empty_table, on_one_line, reason_of, title
 from services.quickstart.samples import NoSamples, held_out
 
 CANDIDATES_SENT = 50
@@ -48,33 +47,20 @@ def pick_questions(file: Path, count: int) -> list[Question]:
 
 def ranking_answers(client: InferenceClient, model: str, questions: Sequence[Question]) -> Table:
     """Has each question's candidates ranked, and shows the best of them. Raises CallFailed."""
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    table.add_column("query and its candidates", no_wrap=True, overflow="ellipsis", max_width=TEXT_WIDTH)
+    table = empty_table("query and its candidates", width=TEXT_WIDTH)
     for name in ("relevance", "held-out relevance", "latency"):
         table.add_column(name, justify="right")
-    client.score(
-        questions[0].query, questions[0].candidates[:1], model=model
-    )  # the first call also opens the connection
     right = 0
-    for question in questions:
-        begun = time.perf_counter()
-        reply = client.score(question.query, question.candidates, model=model)
-        latency = f"{1000 * (time.perf_counter() - begun):.1f} ms"
-        table.add_row(f"[bold]{_line(question.query)}[/]", "", "", latency)
+    for question, reply, latency in asked(
+        lambda each: client.score(each.query, each.candidates, model=model), questions
+    ):
+        table.add_row(f"[bold]{on_one_line(question.query)}[/]", "", "", latency)
         best = reply.results[0]
         right += isinstance(best, Scored) and question.relevance[best.index] == max(question.relevance)
         for result in reply.results[:CANDIDATES_SHOWN]:
-            stated = f"{result.score:.3f}" if isinstance(result, Scored) else f"[red]{escape(result.details.reason)}[/]"
-            text = _line(question.candidates[result.index])
+            stated = f"{result.score:.3f}" if isinstance(result, Scored) else reason_of(result)
+            text = on_one_line(question.candidates[result.index])
             table.add_row(f"  {text}", stated, f"{question.relevance[result.index]:g}", "")
-        table.title = _title(reply, right, len(questions))
+        found = f"{right} of {len(questions)} held-out queries"
+        table.title = title(reply, f"the most relevant candidate first for {found}")
     return table
-
-
-def _line(text: str) -> str:
-    return escape(" ".join(text.split()))
-
-
-def _title(reply: ScoreReply, right: int, count: int) -> str:
-    served = f"{escape(reply.model)} version {reply.version}, {reply.variant}"
-    return f"{served}: the most relevant candidate first for {right} of {count} held-out queries"
