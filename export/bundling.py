@@ -12,26 +12,23 @@ from numpy.typing import NDArray
 
 from export.assembly import GOLDEN_ROWS, assemble
 from export.bundle import Bundle
-from export.comparison import Comparison
-from export.decisions import Decisions
+from export.comparisons import comparison_of
 from export.encoder_run import run_encoder_exporter
 from export.graph import export_graph
-from export.manifest import Calibration, Manifest, OutOfScope, PredictionSets, Scale
+from export.manifest import Manifest
 from export.measurement import Runner
 from export.model_card import model_card
-from export.number_comparison import NumberComparison
 from export.quantization import Recipe
-from export.ranking_comparison import RankingComparison
 from export.registry import Registry
 from export.rows import Row, feed, tokenize
+from export.run_manifest import has_prediction_sets, run_manifest
 from export.scope_proof import ScopeReference
 from export.settings import ExportSettings
-from export.tag_comparison import TagComparison
 from export.terms import terms_of
 from export.variants import Candidate, Workshop, described, refused
 from export.verification import Reference, awkward_shapes, reference_shapes, verify
 from training.calibration import softmax
-from training.conformal import LEVELS, conformal_thresholds
+from training.conformal import conformal_thresholds
 from training.dataset import Example, Split
 from training.encoding import EncodedDataset, EncodedExample
 from training.headlines import headline
@@ -159,44 +156,23 @@ class Exporter:
         return metrics
 
     def _set_thresholds(self, logits: NDArray[np.float32]) -> list[float] | None:
-        if self._record.task != "single_label_classification":
+        if not has_prediction_sets(self._record):
             return None
         right = self._reference.right.astype(np.int64)
         return conformal_thresholds(softmax(logits / self._record.temperature), right)
 
     def bundle(self, candidates: list[Candidate], fingerprint: str) -> Path:
         """Assembles a bundle folder of the variants that passed, fastest first. Raises ParityNotProven if none did."""
-        record = self._record
-        scores = record.metrics["test"]
+        record, rows = self._record, self._reference.rows
 
         def describe(passed: Sequence[Candidate], common: dict[str, Any]) -> Manifest:
-            return Manifest(
-                **common,
-                name=record.name,
-                task=record.task,
-                labels=record.labels,
-                thresholds=record.thresholds,
-                out_of_scope=self._out_of_scope(),
-                prediction_sets=self._prediction_sets(),
-                scale=None if record.scale is None else Scale(**record.scale.model_dump()),
-                pair=record.pair,
-                max_length=record.max_length,
-                pad_token_id=self._pad,
-                calibration=_calibration(record),
-                metrics={
-                    "checkpoint": {**scores, **self._evidence()},
-                    **{each.variant.name: each.metrics for each in passed},
-                },
-                encoder=record.encoder,
-                data_fingerprint=record.data_fingerprint,
-                export_fingerprint=fingerprint,
-            )
+            return run_manifest(record, passed, len(rows), self._pad, fingerprint, common)
 
         return assemble(
             record.name,
             candidates,
             self._tokenizer,
-            self._reference.rows[:GOLDEN_ROWS],
+            rows[:GOLDEN_ROWS],
             describe,
             lambda manifest: model_card(manifest, self._run, record),
             self._work / "bundle",
@@ -208,43 +184,8 @@ class Exporter:
     def _with_words(self, examples: list[Example]) -> list[Example]:
         return with_words(examples, self._tokenizer, self._record.max_length)
 
-    def _out_of_scope(self) -> OutOfScope | None:
-        scope = self._record.out_of_scope
-        if scope is None:
-            return None
-        return OutOfScope(**scope.model_dump(include={"detector", "acceptance", "exposure", "rows", "intervals"}))
-
-    def _evidence(self) -> dict[str, float]:
-        scope = self._record.out_of_scope
-        return {} if scope is None else scope.evidence
-
-    def _prediction_sets(self) -> PredictionSets | None:
-        if self._record.task != "single_label_classification":
-            return None
-        return PredictionSets(levels=list(LEVELS), rows=len(self._reference.rows))
-
     def _tokens(self, examples: list[Example]) -> list[Row]:
         return tokenize(examples, self._tokenizer, self._record.max_length)
-
-
-def comparison_of(record: RunRecord) -> Comparison:
-    """How the variants of a run are compared with its checkpoint."""
-    if record.task == "pair_scoring":
-        return RankingComparison(record.temperature)
-    if record.task == "token_classification":
-        return TagComparison(record.labels)
-    return Decisions.of(record) if record.scale is None else NumberComparison(record.scale)
-
-
-def _calibration(record: RunRecord) -> Calibration | None:
-    scores = record.metrics["test"]
-    if "calibration_error" not in scores:
-        return None
-    return Calibration(
-        temperature=record.temperature,
-        error_before=scores["calibration_error_before"],
-        error_after=scores["calibration_error"],
-    )
 
 
 def export_run(
