@@ -62,13 +62,14 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture
-def source_tree(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def source_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the packages and of the contracts."""
+    folder = tmp_path_factory.mktemp("source")
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    return tmp_path
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
 
 
 def broken_contracts(output: str) -> set[str]:
@@ -92,8 +93,12 @@ def test_the_source_keeps_every_contract(source_tree: Path) -> None:
 @pytest.mark.parametrize(("contract", "module", "planted"), PLANTED)
 def test_a_planted_import_breaks_its_contract(source_tree: Path, contract: str, module: str, planted: str) -> None:
     path = source_tree / module
-    path.write_text(path.read_text(encoding="utf-8") + f"\n{planted}\n", encoding="utf-8")
-    done = lint(source_tree)
+    kept = path.read_text(encoding="utf-8")
+    path.write_text(kept + f"\n{planted}\n", encoding="utf-8")
+    try:
+        done = lint(source_tree)
+    finally:
+        path.write_text(kept, encoding="utf-8")
     assert done.returncode == 1, done.stdout + done.stderr
     assert name_of(contract) in broken_contracts(done.stdout), done.stdout
 
