@@ -130,7 +130,9 @@ def test_a_masked_language_model_proposes_words_of_the_same_script(masked: Path)
     assert len(changed[0].split()) == len(TEXTS[0].split())
     assert changed[2] == "???"
     long = "market " * 200
-    assert len(guesser.changed([long], randoms(1), 0.5)[0].split()) == 200
+    words = guesser.changed([long], randoms(1), 0.5)[0].split()
+    assert len(words) == 200
+    assert 0 < sum(word != "market" for word in words) <= 100
 
 
 def test_what_is_likely_is_computed_for_masks_alone_and_no_further_than_a_model_has_positions(
