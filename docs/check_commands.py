@@ -4,7 +4,7 @@ Fenced code blocks of the languages `sh`, `bash` and `console` are read; each li
 
 - `make TARGET NAME=...`          the Makefile has the target, and uses the variable
 - `python -m MODULE [COMMAND] --option`   its `--help` names the option; so after torchrun
-- `[text](relative/path)`         the file exists
+- `[text](relative/path#heading)` the file exists, and has that heading
 
 Exits with 1 and a list of what is wrong. Run by `make check`.
 """
@@ -20,7 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"^```(?:sh|bash|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
+HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 
 
 def documents() -> list[Path]:
@@ -114,6 +115,25 @@ def faults_of_command(line: str) -> list[str]:
     return []
 
 
+@cache
+def anchors(page: Path) -> set[str]:
+    """Names by which links find the headings of a page, as GitHub makes them."""
+    headings = HEADING.findall(
+        re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    )
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def faults_of_link(page: Path, link: str, anchor: str) -> list[str]:
+    """What is wrong with a link to a file, to a heading of it, or to one of the page itself."""
+    target = page.parent / link if link else page
+    if not target.exists():
+        return [f"{link} does not exist"]
+    if anchor and target.suffix == ".md" and anchor not in anchors(target):
+        return [f"{link}#{anchor}: there is no such heading"]
+    return []
+
+
 def main() -> None:
     """Checks all documents."""
     faults: list[str] = []
@@ -124,7 +144,7 @@ def main() -> None:
         for line in commands(text):
             checked += 1
             faults += [f"{name}: `{line}`: {fault}" for fault in faults_of_command(line)]
-        faults += [f"{name}: {link} does not exist" for link in LINK.findall(text) if not (page.parent / link).exists()]
+        faults += [f"{name}: {fault}" for link in LINK.findall(text) for fault in faults_of_link(page, *link)]
     if faults:
         sys.exit("\n".join(faults))
     print(f"{checked} documented commands and all links are right")
