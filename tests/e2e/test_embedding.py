@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
 from tests.e2e.test_quickstart import free_ports
-from tests.e2e.test_resume_after_kill import finish, kill_in_mid_epoch
+from tests.e2e.test_resume_after_kill import kill_in_mid_epoch
+from tests.fakes.commands import finished, python_m
 from tests.fakes.tiny_encoder import write_tiny_encoder
 from tests.fakes.tiny_pairs import pair_rows, write_json_lines
 
@@ -19,7 +18,7 @@ BATCH = 4
 
 
 def command(data: Path, encoder: Path, out: Path) -> list[str]:
-    fit = [sys.executable, "-m", "training", "fit", "--data", str(data), "--name", "near", "--model", str(encoder)]
+    fit = ["training", "fit", "--data", str(data), "--name", "near", "--model", str(encoder)]
     options = ["--task", "embedding", "--epochs", "6", "--batch-size", str(BATCH), "--learning-rate", "1e-3"]
     more = ["--hard-negatives", "1", "--early-stopping-patience", "99", "--checkpoint-every-s", "0.5", "--threads", "1"]
     return [*fit, "--out", str(out), *options, *more]
@@ -31,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("embedding")
     write_json_lines(made / "pairs.jsonl", pair_rows(340))
     write_tiny_encoder(made / "encoder")
-    shown = finish(command(made / "pairs.jsonl", made / "encoder", made / "whole"))
+    shown = finished(*command(made / "pairs.jsonl", made / "encoder", made / "whole"))
     assert "MRR@10" in shown
     assert "test, before training" in shown
     return made
@@ -42,7 +41,7 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(folder: Path, tmp_p
     rows = len((folder / "whole" / "near" / "data" / "train.jsonl").read_text(encoding="utf-8").splitlines())
     step = kill_in_mid_epoch(again, tmp_path / "near" / "trainer", -(-rows // BATCH))
 
-    output = finish(again)
+    output = finished(*again)
 
     assert int(output.partition("resuming from checkpoint-")[2].split()[0]) >= step
     runs = (folder / "whole" / "near", tmp_path / "near")
@@ -51,28 +50,21 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(folder: Path, tmp_p
     expected, actual = (load_file(run / "checkpoint" / "model.safetensors") for run in runs)
     assert expected.keys() == actual.keys()
     assert all(bool((expected[key] == actual[key]).all()) for key in expected)
-    assert "data, settings and code are those of" in finish(again)
+    assert "data, settings and code are those of" in finished(*again)
 
 
 def test_the_run_is_published_and_shown_answering(folder: Path, tmp_path: Path) -> None:
     run, registry = folder / "whole" / "near", tmp_path / "models"
-    export = [sys.executable, "-m", "export", "bundle", "--run", str(run), "--registry", str(registry)]
-    published = finish([*export, "--label", "stable", "--min-agreement", "0.5"])
+    export = ["export", "bundle", "--run", str(run), "--registry", str(registry)]
+    published = python_m(*export, "--label", "stable", "--min-agreement", "0.5")
     assert "published near version 1 (stable)" in published
     assert "test MRR@10" in published
-    assert "reused near version 1" in finish([*export, "--label", "stable", "--min-agreement", "0.5"])
+    assert "reused near version 1" in finished(*export, "--label", "stable", "--min-agreement", "0.5")
     port, metrics_port = map(str, free_ports())
     ports = ["--port", port, "--metrics-port", metrics_port]
-    quickstart = [sys.executable, "-m", "services.quickstart", "--run", str(run), "--registry", str(registry), *ports]
-    shown = finish([*quickstart, "--once"])
+    shown = python_m("services.quickstart", "--run", str(run), "--registry", str(registry), *ports, "--once")
     assert "of 8 held-out texts find one that belongs with them" in shown
     assert "✓" in shown
     assert f"examples/python/score.py 127.0.0.1:{port} near" in shown
     assert "InferenceService/Score" in shown
-    asked = subprocess.run(
-        [sys.executable, "-m", "export", "list", "--registry", str(registry)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "% MRR@10" in asked.stdout
+    assert "% MRR@10" in finished("export", "list", "--registry", str(registry))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,11 +14,10 @@ from export.registry import Registry
 from export.rows import tokenize
 from services.clients import Embedded, InferenceClient, Options, Scored, Windows
 from services.inference.settings import InferenceSettings
+from tests.fakes.commands import ended, finished, python_m
 from tests.fakes.running_server import running_server
 from tests.fakes.tiny_encoder import toy_rows, write_rows, write_tiny_encoder
 from training.dataset import Example
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +26,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("encoder")
     write_tiny_encoder(made / "encoder")
     write_rows(made / "texts.csv", toy_rows(120))
-    done = export(made)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "published toy version 1" in done.stdout
+    assert "published toy version 1" in python_m(*command(made))
     return made
 
 
-def export(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "export", "encoder", "--name", "toy", "--model", str(folder / "encoder")]
-    command += ["--registry", str(folder / "models"), "--texts", str(folder / "texts.csv"), "--label", "stable"]
-    return subprocess.run(
-        [*command, "--pooling", "mean", *options], cwd=ROOT, capture_output=True, text=True, timeout=250, check=False
-    )
+def command(folder: Path, *options: str) -> list[str]:
+    export = ["export", "encoder", "--name", "toy", "--model", str(folder / "encoder")]
+    export += ["--registry", str(folder / "models"), "--texts", str(folder / "texts.csv"), "--label", "stable"]
+    return [*export, "--pooling", "mean", *options]
 
 
 @pytest.fixture(scope="module")
@@ -88,16 +81,9 @@ def test_a_text_is_nearest_to_itself_and_long_ones_are_read_whole(client: Infere
 
 
 def test_the_same_encoder_and_texts_are_not_exported_again(folder: Path) -> None:
-    done = export(folder)
-    assert "reused toy version 1" in done.stdout
-    shown = subprocess.run(
-        [sys.executable, "-m", "export", "show", "toy", "--registry", str(folder / "models")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "vectors of 32 elements" in shown.stdout
+    assert "reused toy version 1" in finished(*command(folder))
+    shown = finished("export", "show", "toy", "--registry", str(folder / "models"))
+    assert "vectors of 32 elements" in shown
 
 
 @pytest.mark.parametrize(
@@ -110,7 +96,7 @@ def test_the_same_encoder_and_texts_are_not_exported_again(folder: Path) -> None
     ],
 )
 def test_what_the_user_can_mend_is_said_without_a_traceback(folder: Path, options: list[str], part: str) -> None:
-    done = export(folder, *options)
-    assert done.returncode == 2
-    assert part in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+    done = ended(*command(folder, *options))
+    assert done.status == 2
+    assert part in done.output
+    assert "Traceback" not in done.output

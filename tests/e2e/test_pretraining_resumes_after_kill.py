@@ -3,66 +3,35 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import pytest
 from safetensors.torch import load_file
 
+from tests.fakes.commands import finished, kill_after_a_checkpoint, python_m
 from tests.fakes.tiny_corpus import write_corpus
 
-ROOT = Path(__file__).resolve().parents[2]
 SHAPE = ("--layers", "2", "--hidden-size", "32", "--heads", "2", "--intermediate-size", "64", "--dropout", "0.1")
-STEPS = 300
+STEPS = 160
 REUSED = "texts, settings and code are those of"
 
 
 def command(data: Path, out: Path, *more: str) -> list[str]:
     options = ["--vocabulary", "400", "--max-length", "48", "--batch-tokens", "256", "--learning-rate", "3e-3"]
-    pretrain = [sys.executable, "-m", "training", "pretrain", "--data", str(data), "--name", "tiny", "--out", str(out)]
+    pretrain = ["training", "pretrain", "--data", str(data), "--name", "tiny", "--out", str(out)]
     return [*pretrain, *SHAPE, *options, "--threads", "1", "--checkpoint-every-s", "0.3", *more]
-
-
-def finish(arguments: list[str]) -> str:
-    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def kill_after_a_checkpoint(arguments: list[str], trainer: Path) -> int:
-    """Kills the process with SIGKILL some updates past a complete checkpoint; returns the checkpoint's update."""
-    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 120
-        while time.monotonic() < until:
-            assert process.poll() is None, "the run ended before it could be killed"
-            found = [
-                int(path.parent.name.partition("-")[2]) for path in trainer.glob("checkpoint-*/trainer_state.json")
-            ]
-            if found:
-                time.sleep(0.1)  # some updates past the checkpoint, so that work is lost and done again
-                os.kill(process.pid, signal.SIGKILL)
-                process.wait()
-                return max(found)
-            time.sleep(0.02)
-        process.kill()
-    pytest.fail("no checkpoint appeared")
 
 
 def test_a_killed_run_resumes_and_ends_with_the_same_weights(tmp_path: Path) -> None:
     data = write_corpus(tmp_path / "texts.txt", 300)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    finish(command(data, whole, "--steps", str(STEPS), "--gradient-accumulation", "2"))
+    finished(*command(data, whole, "--steps", str(STEPS), "--gradient-accumulation", "2"))
     again = command(data, cut, "--steps", str(STEPS), "--gradient-accumulation", "2")
     step = kill_after_a_checkpoint(again, cut / "tiny" / "trainer")
     assert not (cut / "tiny" / "pretraining.json").exists()
     unfinished = cut / "tiny" / "trainer" / f"checkpoint-{STEPS - 1}"
     unfinished.mkdir()  # as a kill in the middle of writing it leaves one
 
-    output = finish(again)
+    output = finished(*again)
 
     resumed_at = int(output.partition("resuming from checkpoint-")[2].split()[0])
     assert step <= resumed_at < STEPS - 1
@@ -81,9 +50,9 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(tmp_path: Path) -> 
 
 def test_a_killed_run_by_the_clock_goes_on_with_the_time_that_is_left(tmp_path: Path) -> None:
     data = write_corpus(tmp_path / "texts.txt", 100)
-    arguments = command(data, tmp_path, "--minutes", "0.4")
+    arguments = command(data, tmp_path, "--minutes", "0.1")
     step = kill_after_a_checkpoint(arguments, tmp_path / "tiny" / "trainer")
-    output = finish(arguments)
+    output = finished(*arguments)
     assert "resuming from checkpoint-" in output
     record = json.loads((tmp_path / "tiny" / "pretraining.json").read_text(encoding="utf-8"))
     assert record["updates"] > step
@@ -93,12 +62,12 @@ def test_a_killed_run_by_the_clock_goes_on_with_the_time_that_is_left(tmp_path: 
 def test_a_finished_run_is_reused_until_something_changes(tmp_path: Path) -> None:
     data = write_corpus(tmp_path / "texts.txt", 100)
     arguments = command(data, tmp_path, "--steps", "2")
-    finish(arguments)
+    python_m(*arguments)
     record = tmp_path / "tiny" / "pretraining.json"
     first = record.read_text(encoding="utf-8")
 
-    assert REUSED in finish(arguments)
+    assert REUSED in finished(*arguments)
     assert record.read_text(encoding="utf-8") == first
 
     write_corpus(data, 101)
-    assert REUSED not in finish(arguments)
+    assert REUSED not in finished(*arguments)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.fakes.commands import kill_after_a_checkpoint, python_m, started
 from tests.fakes.study_worker import plain_study
 from tests.fakes.tiny_encoder import toy_rows, write_rows, write_tiny_encoder
 from training.search.results import StudyResult, study_result
 
-ROOT = Path(__file__).resolve().parents[2]
 SPACE = """
 learning_rate: {low: 1e-4, high: 3e-3, log: true}
 batch_size: {choices: [8, 16]}
@@ -45,17 +41,7 @@ def command(inputs: Path, out: Path, trials: int) -> list[str]:
         "--threads": 1,
         "--heartbeat-s": 1,
     }
-    return [sys.executable, "-m", "training", "search", *(str(part) for pair in options.items() for part in pair)]
-
-
-def start(arguments: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, output
-    return output
+    return ["training", "search", *(str(part) for pair in options.items() for part in pair)]
 
 
 def study_at(out: Path) -> StudyResult:
@@ -66,8 +52,11 @@ def study_at(out: Path) -> StudyResult:
 
 def test_two_processes_share_a_study_and_make_exactly_the_trials_asked_for(inputs: Path, tmp_path: Path) -> None:
     trials = 5
-    workers = [start(command(inputs, tmp_path, trials)) for _ in range(2)]
-    outputs = [finish(worker) for worker in workers]
+    with ExitStack() as stack:
+        workers = [stack.enter_context(started(*command(inputs, tmp_path, trials))) for _ in range(2)]
+        both = [worker.ended() for worker in workers]
+    assert [each.status for each in both] == [0, 0], both
+    outputs = [each.output for each in both]
 
     result = study_at(tmp_path)
     assert len(result.trials) == trials == len(result.finished)
@@ -77,27 +66,13 @@ def test_two_processes_share_a_study_and_make_exactly_the_trials_asked_for(input
     assert "python -m training fit --config" in outputs[0]
 
 
-def kill_in_mid_trial(process: subprocess.Popen[str], folder: Path) -> None:
-    """Kills with SIGKILL once the second trial has a checkpoint."""
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        assert process.poll() is None, process.communicate()[0]
-        if any((folder / "trials" / "00001" / "trainer").glob("checkpoint-*/trainer_state.json")):
-            os.kill(process.pid, signal.SIGKILL)
-            process.communicate()
-            return
-        time.sleep(0.02)
-    process.kill()
-    pytest.fail("the second trial made no checkpoint")
-
-
 def test_a_killed_worker_leaves_no_trial_undone(inputs: Path, tmp_path: Path) -> None:
     trials = 3
     arguments = command(inputs, tmp_path, trials)
-    kill_in_mid_trial(start(arguments), tmp_path / "toy")
+    kill_after_a_checkpoint(arguments, tmp_path / "toy" / "trials" / "00001" / "trainer")
     assert [trial.state for trial in study_at(tmp_path).trials] == ["complete", "running"]
 
-    output = finish(start(arguments))
+    output = python_m(*arguments)
 
     result = study_at(tmp_path)
     assert [trial.state for trial in result.trials].count("complete") == trials

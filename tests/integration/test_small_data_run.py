@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch.nn.functional import normalize
 from export.bundling import export_run
 from export.registry import Registry
 from export.settings import ExportSettings
+from tests.fakes.cut_off import cut_off_after
 from tests.fakes.tiny_encoder import toy_rows, write_tiny_encoder
 from tests.integration.test_multi_label_run import write_rows as write_rows_of_several_labels
 from training.dataset import Split
@@ -29,15 +29,10 @@ from training.progress import Steps
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
 from training.settings import load_settings
-from training.trainer import CheckpointClock
 
 QUIET = Console(quiet=True)
 FLAGS = {"epochs": 10, "learning_rate": 3e-3, "batch_size": 16}
 Run = tuple[RunDirectory, RunRecord]
-
-
-class Killed(Exception):
-    """Stands for the end of the process."""
 
 
 class Place:
@@ -146,45 +141,37 @@ def gap(folder: Path, run: RunDirectory) -> float:
     return float(cosines[alike & ~np.eye(len(rows), dtype=bool)].mean() - cosines[~alike].mean())
 
 
-@pytest.mark.parametrize("kills", [(5,), (40,), (5, 40)])
+HOW = {"kinds": "typo,swap", "copies": 1}
+
+
+@pytest.fixture(scope="module")
+def whole(place: Place) -> Run:
+    return place.fit("whole", HOW, contrastive_epochs=3)
+
+
+@pytest.mark.parametrize("cuts", [(5,), (40,), (5, 40)])
 def test_a_run_that_is_cut_off_in_either_stage_ends_with_the_same_weights(
-    place: Place, monkeypatch: pytest.MonkeyPatch, kills: tuple[int, ...]
+    place: Place, whole: Run, cuts: tuple[int, ...]
 ) -> None:
-    how = {"kinds": "typo,swap", "copies": 1}
-    whole = [*place.runs.glob("whole")] or [place.fit("whole", how, contrastive_epochs=3)[0].root]
-    name = "cut-" + "-".join(map(str, kills))
-    steps = 0
-
-    def dies_at(number: int) -> None:
-        def on_step_end(self: Any, args: Any, state: Any, control: Any, **_: Any) -> None:
-            nonlocal steps
-            steps += 1
-            if steps >= number + 2:
-                raise Killed
-            control.should_save = steps == number
-
-        monkeypatch.setattr(CheckpointClock, "on_step_end", on_step_end)
-
-    for kill in kills:
-        dies_at(kill)
-        with pytest.raises(Killed):
-            place.fit(name, how, contrastive_epochs=3)
+    name = "cut-" + "-".join(map(str, cuts))
+    for cut in cuts:
+        with cut_off_after(cut):
+            place.fit(name, HOW, contrastive_epochs=3)
         trainer = place.runs / name / "trainer"
         assert (trainer / "copies.json").is_file()
         if (trainer / "contrastive.safetensors").is_file():
             # a kill between the two stages leaves one behind
             (trainer / "contrastive" / "checkpoint-3").mkdir()
-        monkeypatch.undo()
     console = Console(file=io.StringIO(), width=200)
-    run, record = place.fit(name, how, console, contrastive_epochs=3)
+    run, record = place.fit(name, HOW, console, contrastive_epochs=3)
     assert not list(run.trainer.glob("**/checkpoint-*"))
     said = console.file.getvalue()  # type: ignore[attr-defined]  # it is a StringIO
     assert "resuming" in said
     assert "varying training rows" not in said
-    expected, actual = (load_file(folder / "checkpoint" / "model.safetensors") for folder in (whole[0], run.root))
+    expected, actual = (load_file(each.checkpoint / "model.safetensors") for each in (whole[0], run))
     assert expected.keys() == actual.keys()
     assert all(torch.equal(expected[key], actual[key]) for key in expected)
-    assert record.metrics == json.loads((whole[0] / "run.json").read_text(encoding="utf-8"))["metrics"]
+    assert record.metrics == whole[1].metrics
 
 
 def test_several_labels_a_text_have_copies_too(place: Place, tmp_path: Path) -> None:
