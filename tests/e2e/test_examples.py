@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from tests.fakes.tiny_bundle import (
     publish_tiny,
     publish_tiny_embedding,
     publish_tiny_pair_scoring,
+    publish_tiny_regression,
     publish_tiny_tagging,
 )
 
@@ -32,11 +34,12 @@ START_S = 60.0
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """host:port of `python -m services.inference` with the models `tiny`, `vectors`, `ranker` and `tagger`."""
+    """host:port of `python -m services.inference` with the models `tiny`, `vectors`, `ranker`, `stars` and `tagger`."""
     folder = tmp_path_factory.mktemp("server")
     publish_tiny(folder / "models")
     publish_tiny_embedding(folder / "models")
     publish_tiny_pair_scoring(folder / "models")
+    publish_tiny_regression(folder / "models")
     publish_tiny_tagging(folder / "models")
     log = folder / "log"
     command = [sys.executable, "-m", "services.inference", "--registry", str(folder / "models")]
@@ -135,6 +138,17 @@ def test_the_scoring_example_ranks_with_either_kind_of_model(target: str, model:
     assert first.endswith("The bank cut its rate by a quarter point.")
     assert second.endswith("The coach praised her team.")
     assert third == "candidate 2: the text is empty"
+
+
+def test_the_regression_example_prints_numbers_and_what_fails_alone(target: str) -> None:
+    *numbers, empty = example("regress", target, "stars")
+    assert [line[8:] for line in numbers] == [
+        "  A film to see twice.",
+        "  We left before the end.",
+        "  这部电影很好看。",
+    ]
+    assert all(math.isfinite(float(line[:8])) for line in numbers)
+    assert empty == "   error  the text is empty"
 
 
 def test_the_tagging_example_finds_names_also_at_the_end_of_a_long_text(target: str) -> None:
