@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -120,6 +121,13 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, Run
     run, record = trained(folder, write_several(folder / "rows.jsonl"), task="multi_label_classification")
     report_of(run, record, chosen_settings(run, record, {}))
     return run, record
+
+
+@pytest.fixture
+def copied(single: tuple[RunDirectory, RunRecord], tmp_path: Path) -> tuple[RunDirectory, RunRecord]:
+    """The first of them, to be changed."""
+    run, record = single
+    return RunDirectory(Path(shutil.copytree(run.root, tmp_path / "runs" / "run"))), record
 
 
 def report_in(run: RunDirectory, record: RunRecord) -> EvaluationReport:
@@ -251,18 +259,19 @@ def test_what_a_record_alone_says_makes_a_page_too(single: tuple[RunDirectory, R
 
 
 def test_the_command_makes_it_anew_and_an_export_adds_its_variants(
-    single: tuple[RunDirectory, RunRecord], tmp_path: Path
+    copied: tuple[RunDirectory, RunRecord], tmp_path: Path
 ) -> None:
-    run, record = single
+    run, record = copied
+    registry = tmp_path / "models"
     done = CliRunner().invoke(
-        export_app, ["bundle", "--run", str(run.root), "--registry", str(tmp_path), "--no-quantize"]
+        export_app, ["bundle", "--run", str(run.root), "--registry", str(registry), "--no-quantize"]
     )
     assert done.exit_code == 0, done.output
     variants = report_in(run, record).variants
     assert variants is not None and variants.version == 1
     assert [each.name for each in variants.rows] == ["fp32"]
     assert "variants" in page_of(run).ids
-    readme = (tmp_path / record.name / "1" / "README.md").read_text(encoding="utf-8")
+    readme = (registry / record.name / "1" / "README.md").read_text(encoding="utf-8")
     assert readme == (run.evaluation / "model_card.md").read_text(encoding="utf-8")
     done = CliRunner().invoke(
         app, ["report", "--run", str(run.root), "--robustness-rows", "0", "--license", "apache-2.0"]
@@ -283,10 +292,13 @@ def test_a_run_that_is_not_complete_and_a_wrong_setting_are_refused(
     assert done.exit_code == 2 and "robustness_rows" in done.output
 
 
-def fit_again(run: RunDirectory, *more: str) -> None:
-    """The command that trained it, once the report is lost."""
+Trained = tuple[RunDirectory, RunRecord]
+
+
+def fit_again(single: Trained, copied: Trained, *more: str) -> None:
+    """The command that trained the copied run, once its report is lost."""
+    run, folder = copied[0], single[0].root.parent.parent
     (run.evaluation / "report.json").unlink()
-    folder = run.root.parent.parent
     where = ["--data", str(folder / "rows.jsonl"), "--model", str(folder / "encoder"), "--out", str(run.root.parent)]
     trained_as = ["--name", "run", "--epochs", "8", "--learning-rate", "3e-3", "--batch-size", "16"]
     done = CliRunner().invoke(app, ["fit", *where, *trained_as, *more])
@@ -295,22 +307,19 @@ def fit_again(run: RunDirectory, *more: str) -> None:
 
 
 def test_fit_makes_a_missing_report_and_trains_nothing_for_other_settings_of_it(
-    single: tuple[RunDirectory, RunRecord],
+    single: Trained, copied: Trained
 ) -> None:
-    run, record = single
-    fit_again(run, "--robustness-rows", "5", "--explained-rows", "0")
-    report = report_in(run, record)
+    fit_again(single, copied, "--robustness-rows", "5", "--explained-rows", "0")
+    report = report_in(*copied)
     assert report.robustness is not None and report.robustness.rows == 5
     assert report.explanations == []
 
 
-def test_a_report_that_is_missing_is_made_with_the_threads_that_are_given(
-    single: tuple[RunDirectory, RunRecord],
-) -> None:
+def test_a_report_that_is_missing_is_made_with_the_threads_that_are_given(single: Trained, copied: Trained) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        fit_again(single[0], "--robustness-rows", "0", "--explained-rows", "0", "--threads", "2")
+        fit_again(single, copied, "--robustness-rows", "0", "--explained-rows", "0", "--threads", "2")
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
