@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,29 +18,50 @@ from training.data_parallel import ALONE, Ranks
 from training.data_settings import DataSettings
 from training.data_summary import summarise, write_report
 from training.dataset import Dataset, Split
-from training.distillation.distiller import Distiller
-from training.distillation.trainer import DistillingTrainer
-from training.encoders import EncoderSource, find_encoder
-from training.encoding import chosen_max_length, encode, token_counter
+from training.encoders import EncoderSource
+from training.encoding import EncodedDataset, chosen_max_length, encode, token_counter
 from training.heads import Classifier, SequenceClassifier
-from training.model_making import Tokenization, load_tokenizer, make_model, make_tokenizer, position_limit
+from training.model_making import Tokenization, load_tokenizer, make_tokenizer, position_limit
 from training.outputs import require_finite
 from training.preparation import Prepared, prepare
 from training.progress import listener
-from training.run import RunDirectory, RunRecord
+from training.run import Effort, RunDirectory, RunRecord
 from training.run_completion import Facts, complete, save_checkpoint
 from training.scope.detector import ScopeDetector
 from training.scope.judging import Rows, judge_scope
 from training.scope.preparation import encoded_outside, prepared_outside
+from training.scope.record import ScopeRecord
+from training.scope.texts import OutsideTexts
 from training.settings import FineTuneSettings
+from training.supervision import Supervision, supervision_of
 from training.tagging.words import dataset_with_words
-from training.tasks import task_of
+from training.tasks import Judgement, task_of
 from training.tasks.files import add_to_metrics
-from training.trainer import (
-    ClassifierTrainer,
-    predict_logits,
-)
+from training.trainer import predict_logits
 from training.training_loop import Encoded, train
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Everything that training needs, before a weight has moved."""
+
+    dataset: Dataset
+    """Where words are labelled, with the words of each text."""
+    tokenization: Tokenization
+    max_length: int
+    labelled: EncodedDataset
+    """The training rows that have a label."""
+    encoded: Encoded
+    model: Classifier
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How good the trained model is. The two of texts out of scope are None where every text gets a label."""
+
+    judgement: Judgement
+    detector: ScopeDetector | None
+    scope: ScopeRecord | None
 
 
 def fine_tune(
@@ -49,72 +70,87 @@ def fine_tune(
     """Trains, evaluates and calibrates; writes everything into `run`. Resumes when an earlier attempt was cut off."""
     begun = time.monotonic()
     require_models(settings.augmentation)
-    distiller = None if settings.distillation is None else Distiller(settings, settings.distillation, run)
-    settings = settings if distiller is None else distiller.settings
+    supervision = supervision_of(settings, run)
+    settings, source = supervision.settings, supervision.source
     if ranks.first:
         discard_other_attempt(run, step_fingerprint)
     ranks.wait()
     set_seed(settings.seed)
-    source = find_encoder(settings.model) if distiller is None else distiller.source()
     prepared = prepared_rows(settings.data, source, run, console)
     outside = prepared_outside(settings, prepared, run, console)
     prepared, copied = with_copies(prepared, settings, source, run, console, ranks)
-    dataset, task = prepared.dataset, task_of(settings.task)
-    if distiller is not None:
-        with ranks.first_before_others():  # they read what it wrote
-            distiller.ask(prepared, console)
-    tokenization = fitting_tokenizer(source, dataset, settings, run, console)
-    set_seed(settings.seed)
-    model = (
-        make_model(source, tokenization, dataset.labels, settings)
-        if distiller is None
-        else distiller.student(tokenization, dataset.labels)
-    )
-    max_length = fitting_length(settings, dataset, tokenization, position_limit(model.config))
-    dataset = dataset_with_words(dataset, tokenization.folder, max_length)
-    rows, validation, test = (
-        encode(part, tokenization.tokenizer, task.truth(part, dataset.labels), max_length)
-        for part in dataset.parts.values()
-    )
-    train_rows = rows
-    loop: Callable[..., ClassifierTrainer] = ClassifierTrainer
-    if distiller is not None:
-        rows = distiller.training_rows(rows, tokenization, max_length)
-        loop = partial(DistillingTrainer, lesson=distiller.lesson())
-    known = None if outside is None else encoded_outside(outside, tokenization, max_length)
-    encoded = Encoded(rows, validation, test, known)
-    before: dict[str, object] = {}
-    if settings.contrastive_epochs:
-        assert isinstance(model, SequenceClassifier)
-        before = train_contrastively(settings, dataset, rows, model, tokenization.pad_token_id, run, console)
-    config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console, ranks=ranks, loop=loop)
-    logits = {
-        Split.VALIDATION: predict_logits(model, encoded.validation, tokenization.pad_token_id),
-        Split.TEST: predict_logits(model, encoded.test, tokenization.pad_token_id),
-    }
-    require_finite(logits.values())
-    run.evaluation.mkdir(parents=True, exist_ok=True)
-    judgement = task.measured(logits, dataset).written(run.evaluation)
-    model.shift(judgement.shift)
-    detector, scope = None, None
-    if settings.out_of_scope is not None:
-        assert isinstance(model, SequenceClassifier)
-        inside = Rows(train_rows, validation, test)
-        detector, scope = judge_scope(model, inside, encoded.outside, settings.out_of_scope, tokenization.pad_token_id)
-        add_to_metrics(run.evaluation, {"out_of_scope": scope.model_dump()})
-    save_checkpoint(partial(_save, model, detector), tokenization, run)
-    taught = None if distiller is None else distiller.record(dataset, judgement)
+    with ranks.first_before_others():  # they read what it wrote
+        supervision.ask(prepared, console)
+    material = _material(supervision, prepared.dataset, outside, run, console)
+    config, effort = _trained(supervision, material, run, console, ranks)
+    judged = _judged(settings, material, run)
+    model, judgement = material.model, judged.judgement
+    save_checkpoint(partial(_save, model, judged.detector), material.tokenization, run)
     facts = Facts(
-        max_length,
+        material.max_length,
         model.settings.pooling,
         prepared.pair,
         step_fingerprint,
         time.monotonic() - begun,
-        taught,
-        scope,
+        supervision.record(material.dataset, judgement),
+        judged.scope,
         copied,
     )
-    return complete(run, settings, dataset, judgement, effort, {**before, **config}, facts, ranks)
+    return complete(run, settings, material.dataset, judgement, effort, config, facts, ranks)
+
+
+def _material(
+    supervision: Supervision, dataset: Dataset, outside: OutsideTexts | None, run: RunDirectory, console: Console
+) -> Material:
+    settings = supervision.settings
+    tokenization = fitting_tokenizer(supervision.source, dataset, settings, run, console)
+    set_seed(settings.seed)
+    model = supervision.student(tokenization, dataset.labels)
+    max_length = fitting_length(settings, dataset, tokenization, position_limit(model.config))
+    dataset, task = dataset_with_words(dataset, tokenization.folder, max_length), task_of(settings.task)
+    labelled, validation, test = (
+        encode(part, tokenization.tokenizer, task.truth(part, dataset.labels), max_length)
+        for part in dataset.parts.values()
+    )
+    rows = supervision.training_rows(labelled, tokenization, max_length)
+    known = None if outside is None else encoded_outside(outside, tokenization, max_length)
+    return Material(dataset, tokenization, max_length, labelled, Encoded(rows, validation, test, known), model)
+
+
+def _trained(
+    supervision: Supervision, material: Material, run: RunDirectory, console: Console, ranks: Ranks
+) -> tuple[dict[str, object], Effort]:
+    """Trains `material.model` in place; returns the settings that the data decided, too."""
+    settings, dataset, model = supervision.settings, material.dataset, material.model
+    encoded, tokenization = material.encoded, material.tokenization
+    before: dict[str, object] = {}
+    if settings.contrastive_epochs:
+        assert isinstance(model, SequenceClassifier)
+        padding = tokenization.pad_token_id
+        before = train_contrastively(settings, dataset, material.labelled, model, padding, run, console)
+    task, loop = task_of(settings.task), supervision.loop()
+    config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console, ranks=ranks, loop=loop)
+    return {**before, **config}, effort
+
+
+def _judged(settings: FineTuneSettings, material: Material, run: RunDirectory) -> Judged:
+    """Measures the trained model and writes metrics, plots and predictions. Raises InvalidSettings where it diverged."""
+    model, encoded, padding = material.model, material.encoded, material.tokenization.pad_token_id
+    logits = {
+        Split.VALIDATION: predict_logits(model, encoded.validation, padding),
+        Split.TEST: predict_logits(model, encoded.test, padding),
+    }
+    require_finite(logits.values())
+    run.evaluation.mkdir(parents=True, exist_ok=True)
+    judgement = task_of(settings.task).measured(logits, material.dataset).written(run.evaluation)
+    model.shift(judgement.shift)
+    if settings.out_of_scope is None:
+        return Judged(judgement, None, None)
+    assert isinstance(model, SequenceClassifier)
+    inside = Rows(material.labelled, encoded.validation, encoded.test)
+    detector, scope = judge_scope(model, inside, encoded.outside, settings.out_of_scope, padding)
+    add_to_metrics(run.evaluation, {"out_of_scope": scope.model_dump()})
+    return Judged(judgement, detector, scope)
 
 
 def prepared_rows(settings: DataSettings, source: EncoderSource, run: RunDirectory, console: Console) -> Prepared:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from rich.console import Console
@@ -13,7 +14,7 @@ from training.distillation.imitation import Logits, imitation_of
 from training.distillation.layers import chosen_layers, shortened
 from training.distillation.settings import DistillationSettings
 from training.distillation.teachers import find_teachers, require_fit
-from training.distillation.trainer import Lesson
+from training.distillation.trainer import DistillingTrainer, Lesson
 from training.distillation.unlabelled import Unlabelled, read_unlabelled
 from training.encoders import EncoderSource, find_encoder
 from training.encoding import EncodedDataset, encode
@@ -29,7 +30,7 @@ from training.tasks import Judgement, task_of
 
 
 class Distiller:
-    """Knows the teachers of one student. The methods are called in the order in which they stand here."""
+    """Knows the teachers of one student: a `training.supervision.Supervision`."""
 
     def __init__(self, settings: FineTuneSettings, how: DistillationSettings, run: RunDirectory) -> None:
         """Opens the teachers. Raises InvalidSettings where they do not go with the settings or with each other."""
@@ -42,16 +43,10 @@ class Distiller:
         self._layers = [] if how.layers is None else chosen_layers(how.layers, first.layers)
         self.settings = self._of_teacher(settings) if self._layers else settings
         """Those of the student: one that is made of a teacher's layers has its encoder, pooling and vocabulary."""
+        self.source = self._source()
+        """Where the student's encoder and tokenizer come from."""
         self._unlabelled = Unlabelled()
         self._logits: list[dict[str, Logits]] = []
-
-    def source(self) -> EncoderSource:
-        """Where the student's encoder and tokenizer come from."""
-        if not self._layers:
-            return find_encoder(self.settings.model)
-        first = self._teachers[0]
-        assert first.record.pooling is not None  # a teacher classifies texts
-        return EncoderSource(self.settings.model, str(first.run.checkpoint), first.record.pooling)
 
     def ask(self, prepared: Prepared, console: Console) -> None:
         """Checks the teachers against the data, reads texts without labels, and has every text answered by every teacher.
@@ -77,7 +72,7 @@ class Distiller:
     def student(self, tokenization: Tokenization, labels: list[str]) -> Classifier:
         """Layers of the first teacher with a copy of its head, or the encoder of `model` with a new one."""
         if not self._layers:
-            return make_model(self.source(), tokenization, labels, self.settings)
+            return make_model(self.source, tokenization, labels, self.settings)
         teacher = SequenceClassifier.load(self._teachers[0].run.checkpoint)
         head = HeadSettings(labels=labels, pooling=teacher.settings.pooling, dropout=self.settings.dropout)
         student = SequenceClassifier(shortened(teacher.encoder, self._layers), head)
@@ -94,10 +89,10 @@ class Distiller:
         answers = self._imitation.answers([each["train"] for each in self._logits], self._how.temperature)
         return EncodedDataset([replace(row, answer=answer) for row, answer in zip(rows, answers, strict=True)])
 
-    def lesson(self) -> Lesson:
-        """What the training loop needs."""
+    def loop(self) -> Callable[..., DistillingTrainer]:
+        """Makes the training loop, whose loss takes such rows."""
         teacher = self._teachers[0].model() if self._how.weight_of_hidden else None
-        return Lesson(self._how, self._imitation, teacher, self._layers)
+        return partial(DistillingTrainer, lesson=Lesson(self._how, self._imitation, teacher, self._layers))
 
     def record(self, dataset: Dataset, judgement: Judgement) -> DistillationRecord:
         """The teachers' scores on the student's rows beside the student's own."""
@@ -117,6 +112,13 @@ class Distiller:
             left_out=self._unlabelled.left_out,
             kept=judgement.metrics["test"][metric] / max(together[metric], 1e-12),
         )
+
+    def _source(self) -> EncoderSource:
+        if not self._layers:
+            return find_encoder(self.settings.model)
+        first = self._teachers[0]
+        assert first.record.pooling is not None  # a teacher classifies texts
+        return EncoderSource(self.settings.model, str(first.run.checkpoint), first.record.pooling)
 
     def _of_teacher(self, settings: FineTuneSettings) -> FineTuneSettings:
         record = self._teachers[0].record
