@@ -74,24 +74,13 @@ def train(
     learns from, follow the others.
     """
     epochs, rate = epochs_and_rate(settings, model.config.hidden_size, dataset)
-    rows, loss = encoded.train, task.loss(settings, dataset)
-    scope = settings.out_of_scope
-    if scope is not None and scope.exposure and encoded.outside is not None:
-        assert isinstance(rows, EncodedDataset)  # as of every task that takes such texts
-        rows, loss = exposed(loss, rows, encoded.outside.train, scope)
+    rows, loss = _learned_from(settings, encoded, task.loss(settings, dataset))
     if settings.gradient_checkpointing:
         model.encoder.gradient_checkpointing_enable({"use_reentrant": False})
     budget = apply_method(model, settings)
     trained_weights = trainable(model)
     precision = chosen_precision(settings.mixed_precision)
-    truth = task.truth(dataset.validation, dataset.labels)
-
-    def score(module: nn.Module) -> float:
-        training = module.training
-        logits = predict_logits(module, encoded.validation, tokenization.pad_token_id)
-        module.train(training)
-        return epoch_score(task, logits, truth)
-
+    score = _score_of(task, dataset, encoded.validation, tokenization.pad_token_id)
     best = BestEpoch(run.trainer, score, settings.early_stopping_patience, after_epoch, ranks)
     with listener(console) as progress:
         trainer = loop(
@@ -116,15 +105,45 @@ def train(
         seconds = _train_or_resume(trainer, run, epochs, progress, console)
     best.restore(model)
     merge(model, settings)
-    effort = Effort(
+    chosen = {"epochs": epochs, "learning_rate": rate, "mixed_precision": precision}
+    effort = _effort(model, best, trained_weights, seconds)
+    return {**chosen, "loss": settings.loss or usual_loss(settings.task)}, effort
+
+
+def _learned_from(
+    settings: FineTuneSettings, encoded: Encoded, loss: nn.Module
+) -> tuple[EncodedDataset | EncodedRows, nn.Module]:
+    """The rows and their loss; with exposure the texts out of scope are among them."""
+    rows, scope = encoded.train, settings.out_of_scope
+    if scope is None or not scope.exposure or encoded.outside is None:
+        return rows, loss
+    assert isinstance(rows, EncodedDataset)  # as of every task that takes such texts
+    return exposed(loss, rows, encoded.outside.train, scope)
+
+
+def _score_of(
+    task: Objective[Any], dataset: Dataset, validation: EncodedDataset, pad_token_id: int
+) -> Callable[[nn.Module], float]:
+    """What tells how good a model is that is being trained."""
+    truth = task.truth(dataset.validation, dataset.labels)
+
+    def score(model: nn.Module) -> float:
+        training = model.training
+        logits = predict_logits(model, validation, pad_token_id)
+        model.train(training)
+        return epoch_score(task, logits, truth)
+
+    return score
+
+
+def _effort(model: nn.Module, best: BestEpoch, trained_weights: int, seconds: float) -> Effort:
+    return Effort(
         trained_weights=trained_weights,
         weights=sum(parameter.numel() for parameter in model.parameters()),
         epochs=len(best.scores),
         best_epoch=best.best_epoch,
         seconds_per_epoch=seconds / max(1, best.scored_now),
     )
-    chosen = {"epochs": epochs, "learning_rate": rate, "mixed_precision": precision}
-    return {**chosen, "loss": settings.loss or usual_loss(settings.task)}, effort
 
 
 def epoch_score(task: Objective[Any], logits: Logits, truth: Any) -> float:
