@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -17,8 +18,14 @@ class Directory(Protocol):
     record_path: Path
 
 
-def require_own_folder(run: Directory) -> None:
-    """Raises InvalidSettings for a folder that holds files and was made by no attempt: it would be emptied."""
+def require_own_folder(run: Directory, inputs: Iterable[str] = ()) -> None:
+    """Raises InvalidSettings for a folder that holds files and was made by no attempt, or that holds one of the `inputs`, files
+    and folders or names on a hub: it would be emptied."""
+    for each in inputs:
+        if Path(each).exists() and Path(each).resolve().is_relative_to(run.root.resolve()):
+            raise InvalidSettings(
+                f"{each} is an input, and would be overwritten by what is written into {run.root}: choose another name"
+            )
     ours = _mark(run).is_file() or run.record_path.is_file()
     if not ours and (run.root.is_file() or any(not path.is_dir() for path in run.root.rglob("*"))):
         raise InvalidSettings(f"{run.root} exists and was not made by this command: remove it, or choose another name")

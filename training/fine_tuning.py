@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from transformers import set_seed
 
-from training.attempts import discard_other_attempt
+from training.attempts import discard_other_attempt, require_own_folder
 from training.augmentation.augmenting import with_copies
 from training.augmentation.kinds import require_models
 from training.contrastive import train_contrastively
@@ -25,11 +25,12 @@ from training.model_making import Tokenization, load_tokenizer, make_tokenizer, 
 from training.outputs import require_finite
 from training.preparation import Prepared, prepare
 from training.progress import listener
+from training.reuse import inputs_of
 from training.run import Effort, RunDirectory, RunRecord
 from training.run_completion import Facts, complete, save_checkpoint
 from training.scope.detector import ScopeDetector
 from training.scope.judging import Rows, judge_scope
-from training.scope.preparation import encoded_outside, prepared_outside
+from training.scope.preparation import encoded_outside, read_outside
 from training.scope.record import ScopeRecord
 from training.scope.texts import OutsideTexts
 from training.settings import FineTuneSettings
@@ -67,20 +68,27 @@ class Judged:
 def fine_tune(
     settings: FineTuneSettings, run: RunDirectory, step_fingerprint: str, console: Console, ranks: Ranks = ALONE
 ) -> RunRecord:
-    """Trains, evaluates and calibrates; writes everything into `run`. Resumes when an earlier attempt was cut off."""
+    """Trains, evaluates and calibrates; writes everything into `run`. Resumes when an earlier attempt was cut off.
+
+    Raises UnreadableData, UnusableData or InvalidSettings; rows that cannot be used leave an earlier run as it was.
+    """
     begun = time.monotonic()
+    require_own_folder(run, inputs_of(settings))
     require_models(settings.augmentation)
-    supervision = supervision_of(settings, run)
+    supervision = supervision_of(settings)
     settings, source = supervision.settings, supervision.source
+    set_seed(settings.seed)
+    prepared = read_rows(settings.data, source, console)
+    outside = read_outside(settings, prepared, console)
+    supervision.read(prepared, console)
     if ranks.first:
+        # not before all that is read was found good: a complete run stays until another one can take its place
         discard_other_attempt(run, step_fingerprint)
     ranks.wait()
-    set_seed(settings.seed)
-    prepared = prepared_rows(settings.data, source, run, console)
-    outside = prepared_outside(settings, prepared, run, console)
+    keep_rows(prepared, run, outside)
     prepared, copied = with_copies(prepared, settings, source, run, console, ranks)
     with ranks.first_before_others():  # they read what it wrote
-        supervision.ask(prepared, console)
+        supervision.ask(prepared.dataset, run, console)
     material = _material(supervision, prepared.dataset, outside, run, console)
     config, effort = _trained(supervision, material, run, console, ranks)
     judged = _judged(settings, material, run)
@@ -153,15 +161,21 @@ def _judged(settings: FineTuneSettings, material: Material, run: RunDirectory) -
     return Judged(judgement, detector, scope)
 
 
-def prepared_rows(settings: DataSettings, source: EncoderSource, run: RunDirectory, console: Console) -> Prepared:
-    """Reads, cleans and splits; leaves the rows and the report in the run."""
+def read_rows(settings: DataSettings, source: EncoderSource, console: Console) -> Prepared:
+    """Reads, cleans and splits, and tells what was found."""
     with listener(console) as progress:
         prepared = prepare(settings, token_counter(load_tokenizer(source.location)), progress)
-    write_report(prepared.report, run.data)
     summarise(prepared.report, console)
+    return prepared
+
+
+def keep_rows(prepared: Prepared, run: RunDirectory, outside: OutsideTexts | None = None) -> None:
+    """Leaves the report, the rows, and the texts out of scope in the run."""
+    write_report(prepared.report, run.data)
     for split, rows in prepared.dataset.parts.items():
         run.write_split(split, rows)
-    return prepared
+        if outside is not None:
+            run.write_split(split, outside.of(split), outside=True)
 
 
 def fitting_tokenizer(

@@ -34,9 +34,25 @@ def step_fingerprint(settings: FineTuneSettings) -> str:
     )
 
 
+def inputs_of(settings: FineTuneSettings) -> tuple[str, ...]:
+    """All that a run reads: files and folders, or names on a hub."""
+    scope, lessons, copies = settings.out_of_scope, settings.distillation, settings.augmentation
+    return (
+        *_files_of(settings.data),
+        settings.model,
+        *([scope.path] if scope is not None and scope.path is not None else []),
+        *([] if lessons is None else [*lessons.teachers, *lessons.unlabelled]),
+        *([] if copies is None else copies.models),
+    )
+
+
 def rows_fingerprint(data: DataSettings) -> str:
     """SHA-256 over what the data files hold; a hub id counts as its name."""
-    return files_fingerprint([Path(path) for path in (data.path, data.validation_path, data.test_path) if path])
+    return files_fingerprint([Path(path) for path in _files_of(data)])
+
+
+def _files_of(data: DataSettings) -> list[str]:
+    return [path for path in (data.path, data.validation_path, data.test_path) if path]
 
 
 def scope_fingerprint(scope: ScopeSettings | None) -> str:

@@ -28,8 +28,11 @@ class Supervision(Protocol):
     source: EncoderSource
     """Where its encoder and tokenizer come from."""
 
-    def ask(self, prepared: Prepared, console: Console) -> None:
-        """Has the rows answered by whoever knows more of them than their labels."""
+    def read(self, prepared: Prepared, console: Console) -> None:
+        """Reads what is learned from beside the rows, and checks whether it goes with them. Writes nothing."""
+
+    def ask(self, dataset: Dataset, run: RunDirectory, console: Console) -> None:
+        """Has the rows answered by whoever knows more of them than their labels; `run` keeps what was read and answered."""
 
     def student(self, tokenization: Tokenization, labels: list[str]) -> Classifier:
         """The model before it is trained."""
@@ -51,7 +54,10 @@ class Labels:
         self.settings = settings
         self.source = find_encoder(settings.model)
 
-    def ask(self, prepared: Prepared, console: Console) -> None:
+    def read(self, prepared: Prepared, console: Console) -> None:
+        """There is nothing else."""
+
+    def ask(self, dataset: Dataset, run: RunDirectory, console: Console) -> None:
         """There is nobody to ask."""
 
     def student(self, tokenization: Tokenization, labels: list[str]) -> Classifier:
@@ -70,6 +76,6 @@ class Labels:
         """Of no teachers."""
 
 
-def supervision_of(settings: FineTuneSettings, run: RunDirectory) -> Supervision:
+def supervision_of(settings: FineTuneSettings) -> Supervision:
     """What the settings say. Raises InvalidSettings where the encoder or a teacher cannot be used."""
-    return Labels(settings) if settings.distillation is None else Distiller(settings, settings.distillation, run)
+    return Labels(settings) if settings.distillation is None else Distiller(settings, settings.distillation)

@@ -117,7 +117,7 @@ def test_before_training_the_student_is_the_teacher_without_the_layers_left_out(
     how = {"teachers": [str(teacher[0].root)], "layers": 2}
     settings = load_settings(None, {"name": "copy"}, {"path": str(place.data)}, {"distillation": how})
     assert settings.distillation is not None
-    distiller = Distiller(settings, settings.distillation, RunDirectory(place.runs / "copy"))
+    distiller = Distiller(settings, settings.distillation)
     copy = distiller.student(None, teacher[1].labels).eval()  # type: ignore[arg-type]  # the teacher's tokenizer is the student's
     original = SequenceClassifier.load(teacher[0].checkpoint)
     ids = torch.tensor([[2, 7, 9, 3]])
@@ -151,7 +151,7 @@ def test_answers_are_asked_for_once(place: Place, teacher: Run, tmp_path: Path) 
         None, {"name": "x"}, {"path": str(place.data)}, {"distillation": {"teachers": [str(teacher[0].root)]}}
     )
     assert settings.distillation is not None
-    (found,) = find_teachers(settings.distillation, settings.task, RunDirectory(tmp_path / "x"))
+    (found,) = find_teachers(settings.distillation, settings.task)
     parts = {"train": list(teacher[0].examples(Split.TRAIN)), "test": list(teacher[0].examples(Split.TEST))}
     total = sum(map(len, parts.values()))
     assert AT_ONCE < total < 2 * AT_ONCE
@@ -211,7 +211,7 @@ def test_what_is_no_finished_run_of_the_task_cannot_teach(place: Place, teacher:
     other = Path(broken(here, tmp_path / "albert"))
     (other / "checkpoint" / "config.json").write_text(AlbertConfig(num_hidden_layers=2).to_json_string())
     refused("layers of albert encoders cannot take the places", str(other), layers=1)
-    refused("is the run that the student would overwrite", str(here.root), name="teacher")
+    refused("is an input, and would be overwritten", str(here.root), name="teacher")
     assert here.record() is not None
 
 

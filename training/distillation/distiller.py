@@ -32,13 +32,12 @@ from training.tasks import Judgement, task_of
 class Distiller:
     """Knows the teachers of one student: a `training.supervision.Supervision`."""
 
-    def __init__(self, settings: FineTuneSettings, how: DistillationSettings, run: RunDirectory) -> None:
+    def __init__(self, settings: FineTuneSettings, how: DistillationSettings) -> None:
         """Opens the teachers. Raises InvalidSettings where they do not go with the settings or with each other."""
         self._how = how
-        self._run = run
         self._task = task_of(settings.task)
         self._imitation = imitation_of(settings.task)
-        self._teachers = find_teachers(how, settings.task, run)
+        self._teachers = find_teachers(how, settings.task)
         first = self._teachers[0]
         self._layers = [] if how.layers is None else chosen_layers(how.layers, first.layers)
         self.settings = self._of_teacher(settings) if self._layers else settings
@@ -48,26 +47,30 @@ class Distiller:
         self._unlabelled = Unlabelled()
         self._logits: list[dict[str, Logits]] = []
 
-    def ask(self, prepared: Prepared, console: Console) -> None:
-        """Checks the teachers against the data, reads texts without labels, and has every text answered by every teacher.
+    def read(self, prepared: Prepared, console: Console) -> None:
+        """Checks the teachers against the data, and reads texts without labels.
 
         Raises UnusableData for a teacher of other labels or one that knows rows of validation or test, and UnreadableData.
         """
         for teacher in self._teachers:
             require_fit(teacher, prepared)
-        with listener(console) as progress:
-            if self._how.unlabelled:
+        if self._how.unlabelled:
+            with listener(console) as progress:
                 self._unlabelled = read_unlabelled(self._how.unlabelled, self.settings.data, prepared, progress)
-                self._run.write_split("unlabelled", self._unlabelled.examples)
-                self._tell(console)
-            dataset = prepared.dataset
-            parts = {
-                "train": [*dataset.train, *self._unlabelled.examples],
-                Split.VALIDATION.value: dataset.validation,
-                Split.TEST.value: dataset.test,
-            }
+            self._tell(console)
+
+    def ask(self, dataset: Dataset, run: RunDirectory, console: Console) -> None:
+        """Has every text answered by every teacher; keeps the answers and the texts without labels in the run."""
+        if self._how.unlabelled:
+            run.write_split("unlabelled", self._unlabelled.examples)
+        parts = {
+            "train": [*dataset.train, *self._unlabelled.examples],
+            Split.VALIDATION.value: dataset.validation,
+            Split.TEST.value: dataset.test,
+        }
+        with listener(console) as progress:
             for number, teacher in enumerate(self._teachers, start=1):
-                self._logits.append(teacher.answers(parts, self._run.trainer / f"teacher-{number}", progress))
+                self._logits.append(teacher.answers(parts, run.trainer / f"teacher-{number}", progress))
 
     def student(self, tokenization: Tokenization, labels: list[str]) -> Classifier:
         """Layers of the first teacher with a copy of its head, or the encoder of `model` with a new one."""

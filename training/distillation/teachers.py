@@ -86,10 +86,10 @@ class Teacher:
         return ask
 
 
-def find_teachers(settings: DistillationSettings, task: TaskName, student: RunDirectory) -> list[Teacher]:
+def find_teachers(settings: DistillationSettings, task: TaskName) -> list[Teacher]:
     """Opens the runs. Raises InvalidSettings where one is not a finished run of the task, or where its layers are
     too few or not such as can be left out."""
-    teachers = [_teacher(Path(folder), task, student) for folder in settings.teachers]
+    teachers = [_teacher(Path(folder), task) for folder in settings.teachers]
     first = teachers[0]
     if settings.layers is not None and settings.layers > first.layers:
         raise InvalidSettings(
@@ -124,14 +124,10 @@ def require_fit(teacher: Teacher, prepared: Prepared) -> None:
         )
 
 
-def _teacher(folder: Path, task: TaskName, student: RunDirectory) -> Teacher:
+def _teacher(folder: Path, task: TaskName) -> Teacher:
     run = RunDirectory(folder)
     if not folder.is_dir():
         raise InvalidSettings(f"teacher {folder} does not exist; give the folder of a finished run, such as runs/NAME")
-    if folder.resolve() == student.root.resolve():
-        raise InvalidSettings(
-            f"teacher {folder} is the run that the student would overwrite; give the student another --name"
-        )
     if not run.record_path.is_file():
         raise InvalidSettings(
             f"teacher {folder} is not a finished run (it has no run.json); let its training end first"

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from transformers import set_seed
 
-from training.attempts import discard_other_attempt
+from training.attempts import discard_other_attempt, require_own_folder
 from training.dataset import Dataset, Example, Split
 from training.embedding.batches import TOGETHER, LabelBatches
 from training.embedding.evaluation import truth_of
@@ -21,9 +21,10 @@ from training.embedding.trainer import EncoderTrainer
 from training.encoders import find_encoder
 from training.encoding import EncodedDataset, encode
 from training.failures import InvalidSettings, UnusableData
-from training.fine_tuning import fitting_length, fitting_tokenizer, prepared_rows
+from training.fine_tuning import fitting_length, fitting_tokenizer, keep_rows, read_rows
 from training.model_making import Tokenization, make_sentence_encoder, position_limit
 from training.outputs import require_finite
+from training.reuse import inputs_of
 from training.run import RunDirectory, RunRecord
 from training.run_completion import Facts, complete, save_checkpoint
 from training.sentence_encoder import SentenceEncoder
@@ -39,14 +40,18 @@ LEAST = 4
 def fit_encoder(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: str, console: Console) -> RunRecord:
     """Trains and evaluates; writes everything into `run`. Resumes when an earlier attempt was cut off.
 
-    Raises UnreadableData, UnusableData or InvalidSettings, each naming what is wrong and what to do.
+    Raises UnreadableData, UnusableData or InvalidSettings, each naming what is wrong and what to do; rows that cannot be used
+    leave an earlier run as it was.
     """
     begun = time.monotonic()
-    discard_other_attempt(run, step_fingerprint)
+    require_own_folder(run, inputs_of(settings))
     set_seed(settings.seed)
     source = find_encoder(settings.model)
-    dataset = prepared_rows(settings.data, source, run, console).dataset
+    prepared = read_rows(settings.data, source, console)
+    dataset = prepared.dataset
     _require_enough(dataset, settings)
+    discard_other_attempt(run, step_fingerprint)
+    keep_rows(prepared, run)
     tokenization = fitting_tokenizer(source, dataset, settings, run, console)
     set_seed(settings.seed)
     model = make_sentence_encoder(source, tokenization, settings)

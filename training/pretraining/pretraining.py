@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from rich.console import Console
 from torch.utils.data import Subset
@@ -16,7 +15,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from training.attempts import discard_other_attempt, last_checkpoint, require_own_folder
 from training.data_parallel import Ranks
 from training.encoders import EncoderSource, find_encoder
-from training.failures import InvalidSettings
 from training.masked_positions import MaskedOnly
 from training.packages import library_versions
 from training.pretraining.budget import Budget
@@ -59,9 +57,7 @@ def pretrain(
     """
     begun = time.monotonic()
     source = None if settings.model is None else find_encoder(settings.model)
-    if settings.model is not None and Path(settings.model).resolve() == run.root.resolve():
-        raise InvalidSettings(f"{run.root} is the model to go on from, and would be overwritten: choose another name")
-    require_own_folder(run)
+    require_own_folder(run, [*settings.paths, *([] if settings.model is None else [settings.model])])
     beginning = None if source is None else from_checkpoint(settings, source)
     with listener(console) as progress:
         corpus = read_corpus(settings, progress)

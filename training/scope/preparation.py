@@ -1,4 +1,4 @@
-"""The texts out of scope of a run, before it trains: kept beside its rows, told to whoever watches, tokenized."""
+"""The texts out of scope of a run, before it trains: read, told to whoever watches, tokenized."""
 
 from __future__ import annotations
 
@@ -9,25 +9,20 @@ from training.encoding import encode
 from training.model_making import Tokenization
 from training.preparation import Prepared
 from training.progress import listener
-from training.run import RunDirectory
 from training.scope.exposure import OUTSIDE
 from training.scope.judging import Rows
 from training.scope.texts import OutsideTexts, outside_texts
 from training.settings import FineTuneSettings
 
 
-def prepared_outside(
-    settings: FineTuneSettings, prepared: Prepared, run: RunDirectory, console: Console
-) -> OutsideTexts | None:
-    """The texts out of scope, kept beside the rows; None where none are known."""
+def read_outside(settings: FineTuneSettings, prepared: Prepared, console: Console) -> OutsideTexts | None:
+    """The texts out of scope; None where none are known."""
     if settings.out_of_scope is None:
         return None
     with listener(console) as progress:
         outside = outside_texts(settings.out_of_scope, settings.data, prepared.dataset, prepared.pair, progress)
     if outside is None:
         return None
-    for split in Split:
-        run.write_split(split, outside.of(split), outside=True)
     counts = ", ".join(f"{len(outside.of(split)):,} {split}" for split in Split)
     also = f"; {outside.among_rows:,} that are labelled rows as well were left out" if outside.among_rows else ""
     console.print(f"texts out of scope: {counts}{also}", highlight=False)
