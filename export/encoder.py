@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,8 +18,9 @@ from export.manifest import NAME_PATTERN, Manifest, Variant
 from export.registry import Registry
 from export.reuse import published_version
 from export.settings import EncoderGate, ExportSettings
-from training.encoders import find_encoder
+from training.encoders import Pooling, find_encoder
 from training.fingerprint import combined, source_fingerprint
+from training.model_making import chosen_pooling, load_config
 from training.progress import Steps
 
 MOST_TEXTS = 2_000
@@ -38,7 +38,7 @@ class EncoderSettings(BaseModel):
     model: str
     texts: str
     column: str | None
-    pooling: Literal["mean", "cls"] | None
+    pooling: Pooling | None
     max_length: int | None
     quantize: bool
     gate: EncoderGate
@@ -72,7 +72,7 @@ def export_encoder(
     """Exports, proves and publishes. Returns the variants that were refused, None when a published version is reused."""
     texts = read_texts(settings.texts, settings.column)
     source = find_encoder(settings.model)
-    pooling: Literal["mean", "cls"] = settings.pooling or ("mean" if source.pooling == "mean" else "cls")
+    pooling = chosen_pooling(settings.pooling, source, load_config(source))
     with tempfile.TemporaryDirectory(prefix="bertline-export-") as folder:
         work = Path(folder)
         encoder = open_encoder(source.location, pooling, settings.max_length, work)

@@ -25,7 +25,7 @@ def encoder(
         str | None, typer.Option("--text", help="Column of the text; by default found by its name.", show_default=False)
     ] = None,
     pooling: Annotated[
-        str | None, typer.Option(help="mean or cls; by default as the encoder was trained.", show_default=False)
+        str | None, typer.Option(help="mean, cls or last; by default as the encoder was trained.", show_default=False)
     ] = None,
     max_length: Annotated[
         int | None, typer.Option(help="Tokens it reads; by default as the encoder says, or 256.", show_default=False)

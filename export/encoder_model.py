@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from export.rows import Row, feed, tokenize
 from training.dataset import Example
-from training.heads import Pooling, load_encoder
+from training.encoders import Pooling
+from training.heads import load_encoder
 from training.sentence_encoder import SentenceEncoder
 
 BATCH = 32

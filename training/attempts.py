@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
+
+from rich.console import Console
 
 from training.failures import InvalidSettings
 
@@ -67,6 +69,14 @@ def _empty(folder: Path, mark: Path) -> None:
             shutil.rmtree(path)
         elif path != mark:
             path.unlink()
+
+
+def train_on(train: Callable[..., object], run: Directory, console: Console, stage: str = "") -> None:
+    """Calls Trainer's `train`, from the last checkpoint where an earlier attempt left one; what is told begins with `stage`."""
+    checkpoint = last_checkpoint(run)
+    if checkpoint is not None:
+        console.print(f"{stage}resuming from {checkpoint.name} of an earlier attempt that was cut off")
+    train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
 
 def last_checkpoint(run: Directory) -> Path | None:

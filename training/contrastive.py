@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from training.atomic_files import replace_file
-from training.attempts import last_checkpoint
+from training.attempts import train_on
 from training.data_parallel import ALONE
 from training.dataset import Dataset
 from training.embedding.batches import LabelBatches
@@ -97,12 +97,7 @@ def _train(
             settings=settings,
         )
         trainer.remove_callback(PrinterCallback)
-        checkpoint = last_checkpoint(stage)
-        if checkpoint is not None:
-            console.print(
-                f"resuming the contrastive stage from {checkpoint.name} of an earlier attempt that was cut off"
-            )
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
+        train_on(trainer.train, stage, console, "contrastive stage: ")
 
 
 def as_column(collate: Callable[[list[EncodedExample]], dict[str, Any]]) -> Callable[[Sequence[Any]], dict[str, Any]]:

@@ -7,7 +7,7 @@ import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from training.failures import InvalidSettings
 
@@ -23,7 +23,11 @@ PRETRAINING_RECORD = "pretraining.json"
 ADDITION = "addition.json"
 """What a method wrote beside the weights; see `training.additions`."""
 
-POOLING_MODES: dict[str, Literal["mean", "cls", "last"]] = {
+Pooling = Literal["mean", "cls", "last"]
+"""What stands for a text: the mean of its tokens, its first token, or its last one, which alone has seen all others where each
+token sees only those before it (GPT)."""
+
+POOLING_MODES: dict[str, Pooling] = {
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "cls",
     "pooling_mode_lasttoken": "last",
@@ -33,14 +37,14 @@ POOLING_MODES: dict[str, Literal["mean", "cls", "last"]] = {
 
 @dataclass(frozen=True, slots=True)
 class EncoderSource:
-    """What `from_pretrained` is to load, and how its output is best pooled."""
+    """What `from_pretrained` is to load, and how its output was pooled in training."""
 
     name: str
     """As the user wrote it; goes into the run record."""
     location: str
     """Folder or hub id."""
-    pooling: str
-    """`mean` for sentence encoders that were trained so and for models pretrained from scratch, else `cls`."""
+    pooling: Pooling | None
+    """As the model's folder or name says; None where it says nothing. See `training.model_making.chosen_pooling`."""
 
 
 def find_encoder(model: str) -> EncoderSource:
@@ -59,30 +63,46 @@ def find_encoder(model: str) -> EncoderSource:
         return EncoderSource(model, model, _pooling(folder))
     if model.startswith((".", "/")):
         raise InvalidSettings(f"model folder {model} does not exist")
-    pooling = "mean" if "sentence-transformers" in model else "cls"
-    return EncoderSource(model, model, pooling)
+    return EncoderSource(model, model, "mean" if "sentence-transformers" in model else None)
 
 
-def _pooling(folder: Path) -> str:
+def _pooling(folder: Path) -> Pooling | None:
     """As the record of our own pretraining says, or the settings beside a sentence encoder."""
     record = folder / PRETRAINING_RECORD
-    if record.is_file():
-        try:
-            return str(json.loads(record.read_text(encoding="utf-8"))["pooling"])
-        except (ValueError, KeyError, TypeError):
-            raise InvalidSettings(f"{record} is damaged: remove it, or pretrain anew") from None
-    return stored_pooling(folder) or "cls"
+    if not record.is_file():
+        return stored_pooling(folder)
+    said: Pooling | None = _content(record).get("pooling", "nothing")
+    if said is not None and said not in get_args(Pooling):
+        raise _damaged(record)
+    return said
 
 
-def stored_pooling(folder: Path) -> Literal["mean", "cls", "last"] | None:
-    """What a folder of sentence-transformers says of its pooling; None where it says nothing that is known here."""
+def stored_pooling(folder: Path) -> Pooling | None:
+    """What a folder of sentence-transformers says of its pooling; None where it says nothing that is known here.
+
+    Raises InvalidSettings where the file that says it is damaged.
+    """
     file = folder / "1_Pooling" / "config.json"
     if not file.is_file():
         return None
-    said = json.loads(file.read_text(encoding="utf-8"))
+    said = _content(file)
     # since version 5 there is one word for it, before there was a switch for each
     word = {"mean": "mean", "cls": "cls", "lasttoken": "last"}.get(str(said.get("pooling_mode")))
     return next((mode for name, mode in POOLING_MODES.items() if mode == word or said.get(name) is True), None)
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        raise _damaged(file) from None
+    if not isinstance(content, dict):
+        raise _damaged(file)
+    return content
+
+
+def _damaged(file: Path) -> InvalidSettings:
+    return InvalidSettings(f"{file} is damaged: remove it, or make the folder anew")
 
 
 def _packaged_folder() -> Path:

@@ -25,10 +25,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from training.additions import load_addition, save_encoder
-
-Pooling = Literal["mean", "cls", "last"]
-"""What stands for a text: the mean of its tokens, its first token, or its last one, which alone has seen all others where each
-token sees only those before it (GPT)."""
+from training.encoders import Pooling
 
 
 class HeadSettings(BaseModel):

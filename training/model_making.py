@@ -6,12 +6,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from training.dataset import Dataset
-from training.encoders import EncoderSource, stored_pooling
+from training.encoders import EncoderSource, Pooling
 from training.failures import InvalidSettings
-from training.heads import HEADS, Classifier, HeadSettings, Pooling, is_causal, load_encoder
+from training.heads import HEADS, Classifier, HeadSettings, is_causal, load_encoder
+from training.prefix import AFTER_PADDING
 from training.sentence_encoder import SentenceEncoder
 from training.settings import FineTuneSettings
 from training.vocabulary import (
@@ -99,9 +100,7 @@ def make_sentence_encoder(
 ) -> SentenceEncoder:
     """The pre-trained encoder with its pooling: what it says itself, else the mean (Reimers and Gurevych 2019)."""
     encoder = _encoder(source, tokenization, settings)
-    usual: Pooling | None = None if is_causal(encoder.config) else "mean"
-    wanted = settings.pooling or stored_pooling(Path(source.location)) or usual
-    return SentenceEncoder(encoder, chosen_pooling(wanted, source, encoder.config))
+    return SentenceEncoder(encoder, chosen_pooling(settings.pooling, source, encoder.config, usual="mean"))
 
 
 def _encoder(source: EncoderSource, tokenization: Tokenization, settings: FineTuneSettings) -> PreTrainedModel:
@@ -109,23 +108,37 @@ def _encoder(source: EncoderSource, tokenization: Tokenization, settings: FineTu
     try:
         encoder = load_encoder(source.location)
     except (OSError, ValueError) as error:
-        raise InvalidSettings(
-            f"the model {source.location!r} could not be loaded: {str(error).splitlines()[0]}"
-        ) from None
+        raise _not_loaded(source, error) from None
     if tokenization.added:
         extend_embeddings(encoder, len(tokenization.tokenizer), settings.seed)
     return encoder
 
 
-def chosen_pooling(wanted: Pooling | None, source: EncoderSource, config: PretrainedConfig) -> Pooling:
-    """What the encoder was made for, unless something else is wanted. Raises InvalidSettings where that cannot work."""
-    if not is_causal(config):
-        return wanted or ("mean" if source.pooling == "mean" else "cls")
-    if wanted not in {None, *possible_poolings(config)}:
+def load_config(source: EncoderSource) -> PretrainedConfig:
+    """Of the encoder. Raises InvalidSettings when it cannot be had."""
+    try:
+        return AutoConfig.from_pretrained(source.location)
+    except (OSError, ValueError) as error:
+        raise _not_loaded(source, error) from None
+
+
+def _not_loaded(source: EncoderSource, error: Exception) -> InvalidSettings:
+    return InvalidSettings(f"the model {source.location!r} could not be loaded: {str(error).splitlines()[0]}")
+
+
+def chosen_pooling(
+    wanted: Pooling | None, source: EncoderSource, config: PretrainedConfig, usual: Pooling = "cls"
+) -> Pooling:
+    """What is wanted, else what the encoder says of itself, else the last token of a decoder and the `usual` of all others.
+
+    Raises InvalidSettings where that cannot work.
+    """
+    chosen = wanted or source.pooling or ("last" if is_causal(config) else usual)
+    if chosen not in possible_poolings(config):
         raise InvalidSettings(
             f"pooling: in a model such as {source.name!r} the first token sees no other; use last (the default there) or mean"
         )
-    return wanted or "last"
+    return chosen
 
 
 def possible_poolings(config: PretrainedConfig) -> tuple[Pooling, ...]:
@@ -134,6 +147,6 @@ def possible_poolings(config: PretrainedConfig) -> tuple[Pooling, ...]:
 
 
 def position_limit(config: PretrainedConfig) -> int:
-    """Longest input the encoder has positions for; RoBERTa's tables hold two rows that no token may use."""
+    """Longest input the encoder has positions for."""
     positions = int(getattr(config, "max_position_embeddings", 512))
-    return positions - 2 if config.model_type in {"roberta", "xlm-roberta", "camembert"} else positions
+    return positions - 2 if config.model_type in AFTER_PADDING else positions

@@ -16,6 +16,9 @@ from transformers import DynamicCache, PretrainedConfig, PreTrainedModel
 
 from training.failures import InvalidSettings
 
+AFTER_PADDING = frozenset({"roberta", "xlm-roberta", "camembert"})
+"""Types of encoders that number places from behind the id of the padding token, 1: two rows of their tables are no token's."""
+
 
 class LayerPrefix(nn.Module):
     """Of one layer: keys and values, float32 [heads, length, width of a head]."""
@@ -88,7 +91,7 @@ def _prefixed(encoder: Any, args: tuple[Any, ...], inputs: dict[str, Any]) -> tu
 
 def positions(config: PretrainedConfig, ids: Tensor) -> Tensor:
     """Numbers of the tokens' places as they are without a prefix, int64 [batch or 1, sequence]."""
-    if config.model_type in {"roberta", "xlm-roberta", "camembert"}:
+    if config.model_type in AFTER_PADDING:
         real = ids.ne(config.pad_token_id).to(torch.int64)
         return real.cumsum(dim=1) * real + int(config.pad_token_id)
     return torch.arange(ids.shape[1], device=ids.device).unsqueeze(0)

@@ -24,6 +24,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from training.dataset import Entity, Example, Split, TaskName
+from training.encoders import Pooling
 from training.numbers import Scale
 from training.records import read_record, write_record
 from training.scope.record import ScopeRecord
@@ -107,7 +108,7 @@ class RunRecord(BaseModel):
     """True when the model was trained on (text, text_pair)."""
     encoder: str
     """Where the encoder came from: hub id, local folder or packaged name."""
-    pooling: Literal["mean", "cls", "last"] | None
+    pooling: Pooling | None
     """None where each token stands for itself."""
     temperature: float
     """Logits are divided by it before softmax or sigmoid; fitted on the validation split (Guo et al. 2017)."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from training.data_parallel import ALONE, Ranks
 from training.dataset import Dataset
-from training.heads import Pooling
+from training.encoders import Pooling
 from training.model_making import Tokenization
 from training.packages import library_versions
 from training.run import AugmentationRecord, DistillationRecord, Effort, RunDirectory, RunRecord

@@ -16,8 +16,8 @@ from pathlib import Path
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from training.encoders import POOLING_MODES, stored_pooling
-from training.heads import Pooling, load_encoder, pooled
+from training.encoders import POOLING_MODES, Pooling, stored_pooling
+from training.heads import load_encoder, pooled
 
 MODULES = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
 

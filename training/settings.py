@@ -14,6 +14,7 @@ from training.augmentation.settings import AugmentationSettings
 from training.data_settings import DataSettings
 from training.dataset import TaskName
 from training.distillation.settings import DistillationSettings
+from training.encoders import Pooling
 from training.failures import InvalidSettings
 from training.report.settings import ReportSettings
 from training.scope.settings import ScopeSettings
@@ -78,8 +79,9 @@ class FineTuneSettings(BaseModel):
     """Keys and values before the text, a layer. They take no position of a text's tokens."""
     adapter_reduction_factor: int = Field(default=16, ge=1, le=1024)
     """The encoder's width over that of an adapter's bottleneck."""
-    pooling: Literal["mean", "cls", "last"] | None = None
-    """None: mean for sentence encoders, the last token for decoders such as GPT-2, else the first one."""
+    pooling: Pooling | None = None
+    """None: as the encoder says of itself; else mean for sentence encoders, the last token for decoders such as GPT-2, the first
+    one for all others."""
     extend_vocabulary: Literal["auto", "off"] = "auto"
     """auto: characters that the tokenizer does not know and the training rows use get tokens of their own."""
     max_length: int | None = Field(default=None, ge=8, le=8192)

@@ -12,12 +12,12 @@ from rich.console import Console
 from torch import nn
 from transformers import PrinterCallback
 
-from training.attempts import last_checkpoint
+from training.attempts import last_checkpoint, train_on
 from training.data_parallel import ALONE, Ranks
 from training.dataset import Dataset
-from training.embedding.batches import EpochBatches
 from training.embedding.rows import EncodedRows
 from training.encoding import EncodedDataset
+from training.epoch_batches import EpochBatches
 from training.heads import Classifier
 from training.methods import apply_method, merge, trainable
 from training.model_making import Tokenization
@@ -151,9 +151,7 @@ def epoch_score(task: Objective[Any], logits: Logits, truth: Any) -> float:
     return task.score(logits, truth) if finite(logits) else float("-inf")
 
 
-def composed_batches(
-    settings: FineTuneSettings, rows: EncodedDataset | EncodedRows
-) -> QueryBatches | EpochBatches | None:
+def composed_batches(settings: FineTuneSettings, rows: EncodedDataset | EncodedRows) -> EpochBatches | None:
     """For losses that compare the rows of a batch; None for all others."""
     if isinstance(rows, EncodedRows):
         return rows.batches(settings.batch_size, settings.seed)
@@ -167,11 +165,8 @@ def _train_or_resume(
     trainer: ClassifierTrainer, run: RunDirectory, epochs: int, progress: Steps, console: Console
 ) -> float:
     """Seconds that the loop ran."""
-    checkpoint = last_checkpoint(run)
-    if checkpoint is not None:
-        console.print(f"resuming from {checkpoint.name} of an earlier attempt that was cut off")
-    else:
+    if last_checkpoint(run) is None:
         progress("fine-tuning", 0, epochs * len(trainer.get_train_dataloader()), "")
     begun = time.monotonic()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
+    train_on(trainer.train, run, console)
     return time.monotonic() - begun

@@ -118,13 +118,13 @@ def test_an_encoder_without_a_head_learns_the_domain_by_the_clock(tmp_path: Path
         held_out_fraction=0.1,
     )
     assert record.after.loss < record.before.loss
-    assert record.pooling == "cls"
+    assert record.pooling is None  # the checkpoint says nothing
     assert record.config["minutes"] == 0.1
     assert "layers" not in record.config, "the checkpoint has its own"
     assert load_tokenizer(str(run.root)).get_vocab() == load_tokenizer(str(source)).get_vocab()
     _, report = AutoModelForMaskedLM.from_pretrained(run.root, output_loading_info=True)
     assert not report["missing_keys"]
-    assert find_encoder(str(run.root)).pooling == "cls"
+    assert find_encoder(str(run.root)).pooling is None
 
 
 def test_what_others_made_is_never_removed(tmp_path: Path) -> None:
@@ -167,9 +167,10 @@ def test_an_unusable_checkpoint_leaves_a_finished_encoder_as_it_was(
     assert (run.root / "model.safetensors").is_file()
 
 
-def test_a_damaged_record_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"pooling": "most"}'])
+def test_a_damaged_record_is_named(tmp_path: Path, content: str) -> None:
     folder = write_tiny_encoder(tmp_path)
-    (folder / "pretraining.json").write_text("{", encoding="utf-8")
+    (folder / "pretraining.json").write_text(content, encoding="utf-8")
     with pytest.raises(InvalidSettings, match="is damaged: remove it"):
         find_encoder(str(folder))
 

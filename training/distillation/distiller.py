@@ -120,7 +120,6 @@ class Distiller:
         if not self._layers:
             return find_encoder(self.settings.model)
         first = self._teachers[0]
-        assert first.record.pooling is not None  # a teacher classifies texts
         return EncoderSource(self.settings.model, str(first.run.checkpoint), first.record.pooling)
 
     def _of_teacher(self, settings: FineTuneSettings) -> FineTuneSettings:

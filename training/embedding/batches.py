@@ -1,54 +1,29 @@
-"""Batches of one epoch: texts that belong together are never told apart by mistake.
-
-Every order is a function of seed and epoch alone, never of the global random state, so that a run resumed in the middle of an
-epoch goes on with exactly the batches that the killed one had not seen. Every epoch has the same number of batches.
-"""
+"""Batches of one epoch: texts that belong together are never told apart by mistake."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
-from torch.utils.data import Sampler
 
 from training.dataset import Example
 from training.embedding.relations import partners_of, relation_of
-from training.epoch_generator import epoch_generator
+from training.epoch_batches import EpochBatches
 
 TOGETHER = 2
 """Rows of one label that a batch takes at a time: enough for each to have another of its label there."""
 
 
-class EpochBatches(Sampler[list[int]], ABC):
-    """Positions of the rows of each batch. `batch_size` and `drop_last` are what accelerate asks of it."""
+class EqualBatches(EpochBatches):
+    """As few as hold all rows, all of about one size."""
 
     def __init__(self, rows: int, batch_size: int, seed: int) -> None:
-        self.batch_size = batch_size
-        self.drop_last = False
+        super().__init__(batch_size, seed)
         self._count = max(1, -(-rows // batch_size))
-        self._seed = seed
-        self._epoch = 0
-
-    @property
-    def sampler(self) -> EpochBatches:
-        """Where accelerate looks for `set_epoch` when several processes share the batches."""
-        return self
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each epoch."""
-        self._epoch = epoch
 
     def __len__(self) -> int:
         return self._count
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self._batches(epoch_generator(self._seed, self._epoch)))
-
-    @abstractmethod
-    def _batches(self, generator: torch.Generator) -> list[list[int]]:
-        """As many as `len` says."""
 
     def _size(self, rows: int, number: int) -> int:
         """Of the batch `number`, of the rows that are left: sizes differ by one at most, since a small batch is an easy one."""
@@ -63,7 +38,7 @@ class EpochBatches(Sampler[list[int]], ABC):
         return batches
 
 
-class ShuffledBatches(EpochBatches):
+class ShuffledBatches(EqualBatches):
     """Every row once, in any company."""
 
     def _batches(self, generator: torch.Generator) -> list[list[int]]:
@@ -74,7 +49,7 @@ class ShuffledBatches(EpochBatches):
         self._count_rows = rows
 
 
-class DistinctBatches(EpochBatches):
+class DistinctBatches(EqualBatches):
     """Every pair at most once, and no second text or negative that another first text of the batch stands beside in any pair.
 
     A row that fits nowhere waits for a later batch, and at the end for another epoch, whose order is another one.
@@ -115,7 +90,7 @@ class DistinctBatches(EpochBatches):
         return batch, passed
 
 
-class LabelBatches(EpochBatches):
+class LabelBatches(EqualBatches):
     """Rows of one label two by two, labels in any order; of an odd number of rows another one is left out in each epoch."""
 
     def __init__(self, labels: Sequence[str], batch_size: int, seed: int) -> None:
@@ -142,7 +117,7 @@ class LabelBatches(EpochBatches):
 
 def batches_of(
     examples: Sequence[Example], negatives: Sequence[Sequence[str]], batch_size: int, seed: int
-) -> EpochBatches:
+) -> EqualBatches:
     """The order that fits what says which of the rows belong together."""
     relation = relation_of(examples)
     if relation == "pair":

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset as TorchDataset
 from transformers import PreTrainedTokenizerBase
 
 from training.dataset import Example
-from training.embedding.batches import EpochBatches, batches_of
+from training.embedding.batches import EqualBatches, batches_of
 from training.embedding.relations import relation_of
 from training.encoding import EncodedDataset, EncodedExample, collator, encode
 
@@ -58,7 +58,7 @@ class EncodedRows(TorchDataset[EncodedRow]):
     def __getitem__(self, index: int) -> EncodedRow:
         return self.rows[index]
 
-    def batches(self, batch_size: int, seed: int) -> EpochBatches:
+    def batches(self, batch_size: int, seed: int) -> EqualBatches:
         """Of each epoch."""
         return batches_of(self._examples, self._negatives, batch_size, seed)
 

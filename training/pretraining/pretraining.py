@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from torch.utils.data import Subset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerState
 
-from training.attempts import discard_other_attempt, last_checkpoint, require_own_folder
+from training.attempts import discard_other_attempt, require_own_folder, train_on
 from training.data_parallel import Ranks
 from training.encoders import EncoderSource, find_encoder
 from training.masked_positions import MaskedOnly
@@ -88,7 +87,7 @@ def _record(
     return PretrainingRecord(
         name=settings.name,
         model=settings.model,
-        pooling="mean" if source is None or source.pooling == "mean" else "cls",
+        pooling="mean" if source is None else source.pooling,
         vocabulary=len(material.tokenizer),
         weights=material.model.num_parameters(),
         max_length=material.max_length,
@@ -146,7 +145,7 @@ def _train(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(HeldOutClock(held_out, budget, trainer.log))
-    _resume(trainer.train, run, console)
+    train_on(trainer.train, run, console)
     epochs = trainer.state.global_step * settings.gradient_accumulation / passes
     config |= {"learning_rate": rate, "mixed_precision": precision, "budget_s": budget.seconds}
     return Trained(before, held_out.measure(model), trainer.state, epochs, budget.spent_s, config)
@@ -173,13 +172,6 @@ def chosen_rate(width: int, scratch: bool) -> float:
     if scratch:
         return RATE_FROM_SCRATCH * min(1.0, NARROW / width)
     return RATE_OF_WIDE if width > WIDE else RATE_OF_NARROW
-
-
-def _resume(train: Callable[..., object], run: EncoderDirectory, console: Console) -> None:
-    checkpoint = last_checkpoint(run)
-    if checkpoint is not None:
-        console.print(f"resuming from {checkpoint.name} of an earlier attempt that was cut off")
-    train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
 
 
 def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, run: EncoderDirectory) -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from training.encoders import PRETRAINING_RECORD
+from training.encoders import PRETRAINING_RECORD, Pooling
 from training.records import read_record, write_record
 
 
@@ -40,9 +40,9 @@ class PretrainingRecord(BaseModel):
     name: str
     model: str | None
     """The checkpoint that it went on from; None: from scratch."""
-    pooling: Literal["mean", "cls"]
-    """What stands for a text when `fit` starts from here: as in the checkpoint; from scratch the mean of the tokens, since
-    nothing has taught the first one to stand for the others."""
+    pooling: Pooling | None
+    """What stands for a text when `fit` starts from here: as the checkpoint says, None where it says nothing; from scratch the
+    mean of the tokens, since nothing has taught the first one to stand for the others."""
     vocabulary: int
     weights: int
     """Of the whole model, with the head that guesses words."""

@@ -10,10 +10,9 @@ from transformers import AutoConfig
 
 from training.data_summary import summarise
 from training.dataset import Dataset
-from training.encoders import EncoderSource, find_encoder
+from training.encoders import EncoderSource, Pooling, find_encoder
 from training.encoding import EncodedDataset, encode, token_counter
 from training.fine_tuning import fitting_length
-from training.heads import Pooling
 from training.model_making import (
     Tokenization,
     chosen_pooling,

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 from transformers import TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from tests.fakes.tiny_encoder import write_tiny_encoder
-from training.attempts import last_checkpoint
+from training.attempts import train_on
 from training.contrastive import as_column
 from training.data_parallel import ALONE, Ranks
 from training.data_settings import DataSettings
@@ -99,8 +100,7 @@ class Scored:
         self.best = BestEpoch(run.trainer, self._score, 9, go_on, ALONE)
         callbacks = [self.best, CheckpointClock(1e-9, ALONE)]
         trainer = trainer_of(ClassifierTrainer, self.model, run.trainer, epochs, callbacks=callbacks)
-        checkpoint = last_checkpoint(run)
-        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        train_on(trainer.train, run, Console(quiet=True))
         self.steps = trainer.state.global_step
         self.best.restore(self.model)
 

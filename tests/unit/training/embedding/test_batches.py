@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.dataset import Example
-from training.embedding.batches import DistinctBatches, EpochBatches, LabelBatches, ShuffledBatches
+from training.embedding.batches import DistinctBatches, LabelBatches, ShuffledBatches
+from training.epoch_batches import EpochBatches
 
 TEXTS = st.sampled_from(["a", "b", "c", "d", "e", "球队", "银行", "芯片"])
 PAIRS = st.lists(st.tuples(TEXTS, TEXTS, st.none() | TEXTS), min_size=1, max_size=40)

@@ -11,7 +11,7 @@ from training.data_page import render
 from training.data_settings import DataSettings
 from training.dataset import Split
 from training.encoders import find_encoder, stored_pooling
-from training.failures import UnreadableData
+from training.failures import InvalidSettings, UnreadableData
 from training.preparation import prepare
 from training.reading import read
 from training.run import RunDirectory
@@ -165,4 +165,13 @@ def test_a_folder_of_sentence_transformers_says_its_pooling(
     (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(said), encoding="utf-8")
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     assert stored_pooling(tmp_path) == pooling
-    assert find_encoder(str(tmp_path)).pooling == (pooling or "cls")
+    assert find_encoder(str(tmp_path)).pooling == pooling
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
+def test_a_pooling_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_bytes(content)
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InvalidSettings, match=r"1_Pooling/config\.json is damaged: remove it"):
+        find_encoder(str(tmp_path))
