@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from training.encoders import EncoderSource
 from training.encoding import EncodedDataset, chosen_max_length, encode, token_counter
 from training.heads import Classifier, SequenceClassifier
 from training.model_making import Tokenization, load_tokenizer, make_tokenizer, position_limit
-from training.outputs import require_finite
+from training.outputs import Logits, require_finite
 from training.preparation import Prepared, prepare
 from training.progress import listener
 from training.reuse import inputs_of
@@ -30,6 +31,7 @@ from training.run import Effort, RunDirectory, RunRecord
 from training.run_completion import Facts, complete, save_checkpoint
 from training.scope.detector import ScopeDetector
 from training.scope.judging import Rows, judge_scope
+from training.scope.model import seen
 from training.scope.preparation import encoded_outside, read_outside
 from training.scope.record import ScopeRecord
 from training.scope.texts import OutsideTexts
@@ -144,21 +146,28 @@ def _trained(
 def _judged(settings: FineTuneSettings, material: Material, run: RunDirectory) -> Judged:
     """Measures the trained model and writes metrics, plots and predictions. Raises InvalidSettings where it diverged."""
     model, encoded, padding = material.model, material.encoded, material.tokenization.pad_token_id
-    logits = {
-        Split.VALIDATION: predict_logits(model, encoded.validation, padding),
-        Split.TEST: predict_logits(model, encoded.test, padding),
-    }
+    held_out = {Split.VALIDATION: encoded.validation, Split.TEST: encoded.test}
+    if settings.out_of_scope is None:
+        logits = {split: predict_logits(model, rows, padding) for split, rows in held_out.items()}
+        return Judged(_judgement(settings, material, logits, run), None, None)
+    assert isinstance(model, SequenceClassifier)
+    found = {split: seen(model, rows, padding) for split, rows in held_out.items()}
+    judgement = _judgement(settings, material, {split: each.logits for split, each in found.items()}, run)
+    inside = Rows(material.labelled, encoded.validation, encoded.test)
+    detector, scope = judge_scope(model, inside, found, encoded.outside, settings.out_of_scope, padding)
+    add_to_metrics(run.evaluation, {"out_of_scope": scope.model_dump()})
+    return Judged(judgement, detector, scope)
+
+
+def _judgement(
+    settings: FineTuneSettings, material: Material, logits: Mapping[Split, Logits], run: RunDirectory
+) -> Judgement:
+    """How good the answers are; what is to be added to them is in the model from now on."""
     require_finite(logits.values())
     run.evaluation.mkdir(parents=True, exist_ok=True)
     judgement = task_of(settings.task).measured(logits, material.dataset).written(run.evaluation)
-    model.shift(judgement.shift)
-    if settings.out_of_scope is None:
-        return Judged(judgement, None, None)
-    assert isinstance(model, SequenceClassifier)
-    inside = Rows(material.labelled, encoded.validation, encoded.test)
-    detector, scope = judge_scope(model, inside, encoded.outside, settings.out_of_scope, padding)
-    add_to_metrics(run.evaluation, {"out_of_scope": scope.model_dump()})
-    return Judged(judgement, detector, scope)
+    material.model.shift(judgement.shift)
+    return judgement
 
 
 def read_rows(settings: DataSettings, source: EncoderSource, console: Console) -> Prepared:

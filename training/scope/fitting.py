@@ -19,6 +19,8 @@ Array = NDArray[np.float32]
 MOST_PROBE_ROWS = 5_000
 """Training rows that the outlier probe is fitted on; a few hundred texts out of scope need no more to be told from."""
 BY_DEFAULT: DetectorName = "combined"
+MAHALANOBIS, OUTLIERS = "mahalanobis", "outliers"
+"""The parts that learn from training rows; the second one from texts out of scope, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,27 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a detector is fitted on and chosen by. The two of texts out of scope are None where none are known."""
+    """What a detector is fitted on and chosen by. The two of texts out of scope are None where none are known, or needed."""
 
-    train: Seen
+    train: Seen | None
+    """None where no part of any detector that is possible learns from them."""
     truth: NDArray[np.int64]
     """Indices of the labels of the training rows."""
     validation: Seen
     outside_train: Seen | None
     outside_validation: Seen | None
+
+
+def possible(settings: ScopeSettings, known: bool, learned: bool) -> dict[DetectorName, tuple[str, ...]]:
+    """Detectors that are fitted, and their parts: the one that the settings name, or all to choose from.
+
+    `known`: whether there are texts out of scope to choose by; `learned`: whether there are some to learn from.
+    """
+    if settings.detector != "auto":
+        return {settings.detector: PARTS[settings.detector]}
+    if not known:
+        return {BY_DEFAULT: PARTS[BY_DEFAULT]}
+    return {name: parts for name, parts in PARTS.items() if learned or OUTLIERS not in parts}
 
 
 def fitted(material: Material, settings: ScopeSettings) -> ScopeDetector:
@@ -50,19 +65,18 @@ def fitted(material: Material, settings: ScopeSettings) -> ScopeDetector:
     Best is: highest recall on the validation split's texts out of scope at the operating point, then highest area under the ROC
     curve; without such texts `BY_DEFAULT`.
     """
-    parts = _parts(material)
-    if settings.detector != "auto":
-        return _standardised(settings.detector, parts, material.validation)
     outside = material.outside_validation
-    if outside is None:
-        return _standardised(BY_DEFAULT, parts, material.validation)
-    possible = [name for name, needed in PARTS.items() if all(part in parts for part in needed)]
+    names = possible(settings, outside is not None, material.outside_train is not None)
+    parts = _parts(material, {part for needed in names.values() for part in needed})
+    detectors = [_standardised(name, parts, material.validation) for name in names]
+    if len(detectors) == 1 or outside is None:
+        return detectors[0]
 
     def merit(detector: ScopeDetector) -> tuple[float, float]:
         inside, out = scores(detector, material.validation), scores(detector, outside)
         return recall(out, threshold_at(inside, settings.acceptance)), auroc(inside, out)
 
-    return max((_standardised(name, parts, material.validation) for name in possible), key=merit)
+    return max(detectors, key=merit)
 
 
 def scores(detector: ScopeDetector, seen: Seen) -> Array:
@@ -72,14 +86,15 @@ def scores(detector: ScopeDetector, seen: Seen) -> Array:
     return found
 
 
-def _parts(material: Material) -> dict[str, nn.Module]:
-    width, labels = material.train.vectors.shape[1], material.train.logits.shape[1]
+def _parts(material: Material, needed: set[str]) -> dict[str, nn.Module]:
+    width, labels = material.validation.vectors.shape[1], material.validation.logits.shape[1]
     parts = empty_parts(width, labels)
-    _fit_mahalanobis(parts["mahalanobis"], material.train.vectors, material.truth, labels)
-    if material.outside_train is None or not len(material.outside_train):
-        del parts["outliers"]
-    else:
-        _fit_probe(parts["outliers"], material.train.vectors, material.outside_train.vectors)
+    if MAHALANOBIS in needed:
+        assert material.train is not None
+        _fit_mahalanobis(parts[MAHALANOBIS], material.train.vectors, material.truth, labels)
+    if OUTLIERS in needed:
+        assert material.train is not None and material.outside_train is not None
+        _fit_probe(parts[OUTLIERS], material.train.vectors, material.outside_train.vectors)
     return parts
 
 

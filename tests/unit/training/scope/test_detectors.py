@@ -109,6 +109,7 @@ def test_classes_of_one_row_leave_a_covariance_that_can_be_inverted() -> None:
 
 def test_vectors_of_large_numbers_lose_nothing() -> None:
     made_of = material()
+    assert made_of.train is not None
     moved = Material(
         Seen(made_of.train.vectors + 100.0, made_of.train.logits),
         made_of.truth,
