@@ -174,13 +174,21 @@ def test_one_window_in_scope_brings_a_long_text_into_scope(server: str) -> None:
     assert not whole.classification.scope.out_of_scope
 
 
-def test_a_set_holds_the_best_label_and_grows_with_coverage(server: str) -> None:
+def test_a_set_holds_the_labels_above_the_threshold_of_its_level(
+    server: str, exported: tuple[Path, Bundle, list[Candidate]]
+) -> None:
+    sets = exported[1].manifest.prediction_sets
+    assert sets is not None
     with InferenceClient(server) as client:
-        narrow = classified(client, [*IN_SCOPE, *OUTSIDE], coverage=0.5)
-        wide = classified(client, [*IN_SCOPE, *OUTSIDE], coverage=0.99)
-    for few, many in zip(narrow, wide, strict=True):
-        assert few.labels
-        assert [each.name for each in many.labels][: len(few.labels)] == [each.name for each in few.labels]
+        reply = client.classify([*IN_SCOPE, *OUTSIDE], top_k=3)
+        (variant,) = [each for each in exported[1].manifest.variants if each.name == reply.variant]
+        assert variant.set_thresholds is not None
+        for level, threshold in zip(sets.levels, variant.set_thresholds, strict=True):
+            found = classified(client, [*IN_SCOPE, *OUTSIDE], coverage=level)
+            for each, whole in zip(found, reply.results, strict=True):
+                assert isinstance(whole, Classified)
+                probable = [label for label in whole.labels if label.probability >= threshold]
+                assert list(each.labels) == list(probable or whole.labels[:1])
 
 
 async def _asked_async(server: str) -> list[Classified]:
