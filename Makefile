@@ -46,11 +46,11 @@ audit: $(VENV)/.ready-audit ## list the rows of DATA whose label is most likely 
 	@$(BIN)/python -m training audit --data '$(DATA)' --name '$(NAME)' --model '$(MODEL)' $(AUDIT_OPTIONS)
 
 .PHONY: search
-search: $(VENV)/.ready-search ## look for better settings for DATA than the defaults; see docs/training.md
+search: $(VENV)/.ready-search ## look for better settings for DATA than the defaults; see docs/training/search.md
 	@$(BIN)/python -m training search --data '$(DATA)' --name '$(NAME)' --model '$(MODEL)' $(SEARCH_OPTIONS)
 
 .PHONY: pretrain
-pretrain: install ## learn the language of DATA's texts, labels or not, as encoders/NAME for MODEL=; see docs/training.md
+pretrain: install ## learn the language of DATA's texts, labels or not, as encoders/NAME for MODEL=; see docs/training/pretraining.md
 	@$(BIN)/python -m training pretrain --data '$(DATA)' --name '$(NAME)' $(PRETRAIN_OPTIONS)
 
 .PHONY: compare-methods
@@ -101,7 +101,7 @@ bench: develop ## compare the server with the in-process limit of the same model
 	@$(BIN)/python -m benchmarks.serving --registry '$(REGISTRY)' --model '$(NAME)' $(BENCH_OPTIONS)
 
 .PHONY: bench-training
-bench-training: develop ## compare the speed of fit on DATA with the recipe of a tutorial; see docs/training.md
+bench-training: develop ## compare the speed of fit on DATA with the recipe of a tutorial; see docs/training/speed.md
 	@$(BIN)/python -m benchmarks.training --data '$(DATA)' --model '$(MODEL)' $(BENCH_OPTIONS)
 
 .PHONY: check-gpu
