@@ -1,15 +1,19 @@
-"""A run that was cut off: what it left is gone on from, or removed when it was another run."""
+"""Attempts at a run: one that was cut off is gone on from, another one is removed, a complete run stays until it is replaced."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
-from training.failures import InvalidSettings
+from training.failures import InvalidSettings, TrainingFailure
+
+if TYPE_CHECKING:
+    from transformers import Trainer
 
 
 class Directory(Protocol):
@@ -33,14 +37,54 @@ def require_own_folder(run: Directory, inputs: Iterable[str] = ()) -> None:
         raise InvalidSettings(f"{run.root} exists and was not made by this command: remove it, or choose another name")
 
 
+@contextmanager
+def replacing(run: Directory, step_fingerprint: str, first: bool = True) -> Iterator[None]:
+    """Empties the folder of what an attempt with other data, settings or code left; keeps what this very attempt can resume from.
+
+    A complete run waits beside the folder until the attempt within is complete, and comes back when that ends in a
+    TrainingFailure; one that is killed leaves it waiting. Of processes that train together the `first` alone moves anything.
+
+    Raises InvalidSettings for a folder that others made, which is left as it is.
+    """
+    if not first:
+        yield
+        return
+    require_own_folder(run)
+    waiting = run.root.with_name(f".{run.root.name}.earlier")
+    record = waiting / run.record_path.name
+    if run.record_path.is_file() and not _is_of(run, step_fingerprint):
+        _remove(waiting, record)
+        run.root.rename(waiting)
+    discard_other_attempt(run, step_fingerprint)
+    try:
+        yield
+    except TrainingFailure:
+        if record.is_file():
+            remove(run)
+            waiting.rename(run.root)
+        raise
+    _remove(waiting, record)
+
+
+def remove(run: Directory) -> None:
+    """A kill on the way leaves a folder that is known as an attempt's, or an empty one."""
+    if run.root.exists():
+        _empty(run.root, _mark(run))
+    shutil.rmtree(run.root, ignore_errors=True)
+
+
+def _remove(folder: Path, record: Path) -> None:
+    record.unlink(missing_ok=True)  # first: what is left by a kill is no complete run
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def discard_other_attempt(run: Directory, step_fingerprint: str) -> None:
     """Removes what an attempt with other data, settings or code left; keeps what this very attempt can resume from.
 
     Raises InvalidSettings for a folder that others made, which is left as it is.
     """
     require_own_folder(run)
-    mark = _mark(run)
-    other = not mark.is_file() or mark.read_text(encoding="utf-8") != step_fingerprint
+    mark, other = _mark(run), not _is_of(run, step_fingerprint)
     if other:
         # a kill on the way leaves a folder that is known as ours, and in which nothing is resumed from
         run.trainer.mkdir(parents=True, exist_ok=True)
@@ -61,6 +105,11 @@ def _mark(run: Directory) -> Path:
     return run.trainer / "fingerprint"
 
 
+def _is_of(run: Directory, step_fingerprint: str) -> bool:
+    mark = _mark(run)
+    return mark.is_file() and mark.read_text(encoding="utf-8") == step_fingerprint
+
+
 def _empty(folder: Path, mark: Path) -> None:
     for path in list(folder.iterdir()):
         if path in mark.parents:
@@ -71,12 +120,25 @@ def _empty(folder: Path, mark: Path) -> None:
             path.unlink()
 
 
-def train_on(train: Callable[..., object], run: Directory, console: Console, stage: str = "") -> None:
-    """Calls Trainer's `train`, from the last checkpoint where an earlier attempt left one; what is told begins with `stage`."""
+def train_on(trainer: Trainer, run: Directory, console: Console, stage: str = "") -> None:
+    """Trains, from the last checkpoint where an earlier attempt left one; what is told begins with `stage`."""
     checkpoint = last_checkpoint(run)
     if checkpoint is not None:
         console.print(f"{stage}resuming from {checkpoint.name} of an earlier attempt that was cut off")
-    train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    try:
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    except TrainingFailure:
+        _close_events(trainer)
+        raise
+
+
+def _close_events(trainer: Trainer) -> None:
+    """A training that ends before its time leaves the writer of TensorBoard's events open, and the folder may be removed now."""
+    from transformers.integrations import TensorBoardCallback
+
+    events = trainer.pop_callback(TensorBoardCallback)
+    if events is not None and events.tb_writer is not None:
+        events.tb_writer.close()
 
 
 def last_checkpoint(run: Directory) -> Path | None:

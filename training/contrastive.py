@@ -97,7 +97,7 @@ def _train(
             settings=settings,
         )
         trainer.remove_callback(PrinterCallback)
-        train_on(trainer.train, stage, console, "contrastive stage: ")
+        train_on(trainer, stage, console, "contrastive stage: ")
 
 
 def as_column(collate: Callable[[list[EncodedExample]], dict[str, Any]]) -> Callable[[Sequence[Any]], dict[str, Any]]:

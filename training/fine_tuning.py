@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from transformers import set_seed
 
-from training.attempts import discard_other_attempt, require_own_folder
+from training.attempts import replacing, require_own_folder
 from training.augmentation.augmenting import with_copies
 from training.augmentation.kinds import require_models
 from training.contrastive import train_contrastively
@@ -72,7 +72,7 @@ def fine_tune(
 ) -> RunRecord:
     """Trains, evaluates and calibrates; writes everything into `run`. Resumes when an earlier attempt was cut off.
 
-    Raises UnreadableData, UnusableData or InvalidSettings; rows that cannot be used leave an earlier run as it was.
+    Raises UnreadableData, UnusableData or InvalidSettings, which leave an earlier run as it was.
     """
     begun = time.monotonic()
     require_own_folder(run, inputs_of(settings))
@@ -83,30 +83,29 @@ def fine_tune(
     prepared = read_rows(settings.data, source, console)
     outside = read_outside(settings, prepared, console)
     supervision.read(prepared, console)
-    if ranks.first:
-        # not before all that is read was found good: a complete run stays until another one can take its place
-        discard_other_attempt(run, step_fingerprint)
-    ranks.wait()
-    keep_rows(prepared, run, outside)
-    prepared, copied = with_copies(prepared, settings, source, run, console, ranks)
-    with ranks.first_before_others():  # they read what it wrote
-        supervision.ask(prepared.dataset, run, console)
-    material = _material(supervision, prepared.dataset, outside, run, console)
-    config, effort = _trained(supervision, material, run, console, ranks)
-    judged = _judged(settings, material, run)
-    model, judgement = material.model, judged.judgement
-    save_checkpoint(partial(_save, model, judged.detector), material.tokenization, run)
-    facts = Facts(
-        material.max_length,
-        model.settings.pooling,
-        prepared.pair,
-        step_fingerprint,
-        time.monotonic() - begun,
-        supervision.record(material.dataset, judgement),
-        judged.scope,
-        copied,
-    )
-    return complete(run, settings, material.dataset, judgement, effort, config, facts, ranks)
+    # not before all that is read was found good
+    with replacing(run, step_fingerprint, ranks.first):
+        ranks.wait()
+        keep_rows(prepared, run, outside)
+        prepared, copied = with_copies(prepared, settings, source, run, console, ranks)
+        with ranks.first_before_others():  # they read what it wrote
+            supervision.ask(prepared.dataset, run, console)
+        material = _material(supervision, prepared.dataset, outside, run, console)
+        config, effort = _trained(supervision, material, run, console, ranks)
+        judged = _judged(settings, material, run)
+        model, judgement = material.model, judged.judgement
+        save_checkpoint(partial(_save, model, judged.detector), material.tokenization, run)
+        facts = Facts(
+            material.max_length,
+            model.settings.pooling,
+            prepared.pair,
+            step_fingerprint,
+            time.monotonic() - begun,
+            supervision.record(material.dataset, judgement),
+            judged.scope,
+            copied,
+        )
+        return complete(run, settings, material.dataset, judgement, effort, config, facts, ranks)
 
 
 def _material(

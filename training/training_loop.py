@@ -168,5 +168,5 @@ def _train_or_resume(
     if last_checkpoint(run) is None:
         progress("fine-tuning", 0, epochs * len(trainer.get_train_dataloader()), "")
     begun = time.monotonic()
-    train_on(trainer.train, run, console)
+    train_on(trainer, run, console)
     return time.monotonic() - begun

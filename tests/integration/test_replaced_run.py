@@ -32,7 +32,7 @@ def finished(folder: Path) -> RunDirectory:
 
 def fit(folder: Path, run: RunDirectory, **said: Any) -> None:
     """As the command does, with a few rows and a tiny encoder where nothing else is said."""
-    rows = write_rows(folder / "rows.csv", toy_rows(30))
+    rows = write_rows(folder / "rows.csv", toy_rows(60))
     groups = {name: said.pop(name, {}) for name in GROUPS}
     encoder = write_tiny_encoder(folder / "encoder")
     flags = {"name": "news", "model": str(encoder), "epochs": 1, **said}
@@ -56,6 +56,9 @@ def state(run: RunDirectory) -> dict[str, bytes]:
         {"task": "embedding", "model": "./nowhere"},
         {"task": "embedding", "data": {"relation": "score"}},
         {"task": "embedding", "batch_size": 2},
+        {"method": "prefix", "prefix_length": 512},
+        {"method": "adalora", "batch_size": 32},
+        {"task": "embedding", "method": "adapters"},
     ],
     ids=str,
 )
@@ -65,6 +68,32 @@ def test_a_mistake_leaves_a_complete_run_as_it_was(mistake: dict[str, Any], tmp_
     with pytest.raises(TrainingFailure):
         fit(tmp_path, run, **mistake)
     assert state(run) == before
+    assert list(run.root.parent.iterdir()) == [run.root]
+
+
+@pytest.mark.parametrize("task", ["single_label_classification", "embedding"])
+def test_a_complete_run_waits_until_another_one_is_complete(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished(tmp_path)
+    before = state(run)
+    waiting = RunDirectory(run.root.parent / ".news.earlier")
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("training.embedding.fitting.complete", killed)
+        patch.setattr("training.fine_tuning.complete", killed)
+        fit(tmp_path, run, task=task)
+    assert run.checkpoint.is_dir() and not run.record_path.exists()
+    assert state(waiting) == before
+    with pytest.raises(TrainingFailure):
+        fit(tmp_path, run, task=task, data={"text": "nowhere"})
+    assert state(waiting) == before
+    fit(tmp_path, run, task=task)
+    assert run.record() is not None
+    assert list(run.root.parent.iterdir()) == [run.root]
 
 
 @pytest.mark.parametrize(

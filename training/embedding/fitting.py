@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from transformers import set_seed
 
-from training.attempts import discard_other_attempt, require_own_folder
+from training.attempts import replacing, require_own_folder
 from training.dataset import Dataset, Example, Split
 from training.embedding.batches import TOGETHER, LabelBatches
 from training.embedding.evaluation import truth_of
@@ -40,8 +40,8 @@ LEAST = 4
 def fit_encoder(settings: FineTuneSettings, run: RunDirectory, step_fingerprint: str, console: Console) -> RunRecord:
     """Trains and evaluates; writes everything into `run`. Resumes when an earlier attempt was cut off.
 
-    Raises UnreadableData, UnusableData or InvalidSettings, each naming what is wrong and what to do; rows that cannot be used
-    leave an earlier run as it was.
+    Raises UnreadableData, UnusableData or InvalidSettings, each naming what is wrong and what to do; an earlier run is left as
+    it was.
     """
     begun = time.monotonic()
     require_own_folder(run, inputs_of(settings))
@@ -50,33 +50,33 @@ def fit_encoder(settings: FineTuneSettings, run: RunDirectory, step_fingerprint:
     prepared = read_rows(settings.data, source, console)
     dataset = prepared.dataset
     _require_enough(dataset, settings)
-    discard_other_attempt(run, step_fingerprint)
-    keep_rows(prepared, run)
-    tokenization = fitting_tokenizer(source, dataset, settings, run, console)
-    set_seed(settings.seed)
-    model = make_sentence_encoder(source, tokenization, settings)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
-    texts = replace(dataset, train=singles(dataset.train))
-    max_length = fitting_length(settings, texts, tokenization, position_limit(model.config))
-    held_out = {
-        split: _texts(rows, tokenization, max_length)
-        for split, rows in ((Split.VALIDATION, dataset.validation), (Split.TEST, dataset.test))
-    }
-    before = predict_logits(model, held_out[Split.TEST], tokenization.pad_token_id)
-    rows = _training_rows(settings, dataset, model, tokenization, max_length, run, console)
-    encoded = Encoded(rows, held_out[Split.VALIDATION], held_out[Split.TEST])
-    task = Embedding()
-    set_seed(settings.seed)
-    config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console, loop=EncoderTrainer)
-    vectors = {split: predict_logits(model, each, tokenization.pad_token_id) for split, each in held_out.items()}
-    require_finite(vectors.values())
-    run.evaluation.mkdir(parents=True, exist_ok=True)
-    judgement = task.compared(vectors, before, dataset, run.evaluation)
-    save_checkpoint(partial(model.save, max_length=max_length), tokenization, run)
-    # the loss follows from the relation, so that the recorded settings train the same again
-    config |= {"data": {**settings.data.model_dump(), "relation": relation_of(dataset.train)}, "loss": None}
-    facts = Facts(max_length, model.pooling, False, step_fingerprint, time.monotonic() - begun)
-    return complete(run, settings, dataset, judgement, effort, config, facts)
+    with replacing(run, step_fingerprint):
+        keep_rows(prepared, run)
+        tokenization = fitting_tokenizer(source, dataset, settings, run, console)
+        set_seed(settings.seed)
+        model = make_sentence_encoder(source, tokenization, settings)
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
+        texts = replace(dataset, train=singles(dataset.train))
+        max_length = fitting_length(settings, texts, tokenization, position_limit(model.config))
+        held_out = {
+            split: _texts(rows, tokenization, max_length)
+            for split, rows in ((Split.VALIDATION, dataset.validation), (Split.TEST, dataset.test))
+        }
+        before = predict_logits(model, held_out[Split.TEST], tokenization.pad_token_id)
+        rows = _training_rows(settings, dataset, model, tokenization, max_length, run, console)
+        encoded = Encoded(rows, held_out[Split.VALIDATION], held_out[Split.TEST])
+        task = Embedding()
+        set_seed(settings.seed)
+        config, effort = train(settings, task, dataset, encoded, model, tokenization, run, console, loop=EncoderTrainer)
+        vectors = {split: predict_logits(model, each, tokenization.pad_token_id) for split, each in held_out.items()}
+        require_finite(vectors.values())
+        run.evaluation.mkdir(parents=True, exist_ok=True)
+        judgement = task.compared(vectors, before, dataset, run.evaluation)
+        save_checkpoint(partial(model.save, max_length=max_length), tokenization, run)
+        # the loss follows from the relation, so that the recorded settings train the same again
+        config |= {"data": {**settings.data.model_dump(), "relation": relation_of(dataset.train)}, "loss": None}
+        facts = Facts(max_length, model.pooling, False, step_fingerprint, time.monotonic() - begun)
+        return complete(run, settings, dataset, judgement, effort, config, facts)
 
 
 def _texts(rows: list[Example], tokenization: Tokenization, max_length: int) -> EncodedDataset:

@@ -11,7 +11,7 @@ from rich.console import Console
 from torch.utils.data import Subset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerState
 
-from training.attempts import discard_other_attempt, require_own_folder, train_on
+from training.attempts import replacing, require_own_folder, train_on
 from training.data_parallel import Ranks
 from training.encoders import EncoderSource, find_encoder
 from training.masked_positions import MaskedOnly
@@ -51,8 +51,7 @@ def pretrain(
 ) -> PretrainingRecord:
     """Trains and measures; writes everything into `run`. Resumes when an earlier attempt was cut off.
 
-    Raises UnreadableData, UnusableData or InvalidSettings; a checkpoint or texts that cannot be read leave an earlier run as it
-    was.
+    Raises UnreadableData, UnusableData or InvalidSettings, which leave an earlier encoder as it was.
     """
     begun = time.monotonic()
     source = None if settings.model is None else find_encoder(settings.model)
@@ -60,18 +59,19 @@ def pretrain(
     beginning = None if source is None else from_checkpoint(settings, source)
     with listener(console) as progress:
         corpus = read_corpus(settings, progress)
-        discard_other_attempt(run, step_fingerprint)
-        material = prepared(settings, beginning or from_scratch(settings, corpus, run), corpus, progress)
-        trained = _train(settings, material, run, begun, progress, console)
-    if source is None:
-        config = material.model.config
-        config.hidden_dropout_prob = config.attention_probs_dropout_prob = FINE_TUNING_DROPOUT
-    _save(material.model, material.tokenizer, run)
-    record = _record(settings, source, material, trained, step_fingerprint, begun)
-    run.write_record(record)
-    for path in (*run.trainer.glob("checkpoint-*"), run.tokenizer):
-        shutil.rmtree(path, ignore_errors=True)
-    return record
+    with replacing(run, step_fingerprint):
+        with listener(console) as progress:
+            material = prepared(settings, beginning or from_scratch(settings, corpus, run), corpus, progress)
+            trained = _train(settings, material, run, begun, progress, console)
+        if source is None:
+            config = material.model.config
+            config.hidden_dropout_prob = config.attention_probs_dropout_prob = FINE_TUNING_DROPOUT
+        _save(material.model, material.tokenizer, run)
+        record = _record(settings, source, material, trained, step_fingerprint, begun)
+        run.write_record(record)
+        for path in (*run.trainer.glob("checkpoint-*"), run.tokenizer):
+            shutil.rmtree(path, ignore_errors=True)
+        return record
 
 
 def _record(
@@ -145,7 +145,7 @@ def _train(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(HeldOutClock(held_out, budget, trainer.log))
-    train_on(trainer.train, run, console)
+    train_on(trainer, run, console)
     epochs = trainer.state.global_step * settings.gradient_accumulation / passes
     config |= {"learning_rate": rate, "mixed_precision": precision, "budget_s": budget.seconds}
     return Trained(before, held_out.measure(model), trainer.state, epochs, budget.spent_s, config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from rich.console import Console
 from transformers import set_seed
 
-from training.attempts import discard_other_attempt
+from training.attempts import discard_other_attempt, remove
 from training.fingerprint import combined
 from training.model_making import make_model
 from training.run import RunDirectory
@@ -76,7 +75,7 @@ def run_trial(material: Material, parameters: dict[str, Any], folder: Path, repo
             after_epoch,
         )
     except (torch.OutOfMemoryError, MemoryError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(run)
         raise OutOfMemory(str(error).partition("\n")[0] or "out of memory") from None
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(run)
     return TrialOutcome(told, stopped)

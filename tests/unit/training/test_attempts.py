@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from training.attempts import discard_other_attempt, resume_nothing
+from training.attempts import discard_other_attempt, remove, replacing, resume_nothing
 from training.failures import InvalidSettings
 from training.run import RunDirectory
 
@@ -81,3 +81,63 @@ def test_a_kill_while_it_is_emptied_leaves_it_ours_and_resumes_nothing(
     assert not run.record_path.exists()
     discard_other_attempt(run, "a")
     assert files(run.root) == {"trainer/fingerprint"}
+
+
+def complete(folder: Path, fingerprint: str) -> RunDirectory:
+    run = RunDirectory(folder / "run")
+    discard_other_attempt(run, fingerprint)
+    run.record_path.write_text(fingerprint, encoding="utf-8")
+    return run
+
+
+def test_a_complete_run_comes_back_when_its_replacement_fails(tmp_path: Path) -> None:
+    run = complete(tmp_path, "a")
+    with pytest.raises(InvalidSettings), replacing(run, "b"):
+        (run.root / "half").touch()
+        assert not run.record_path.exists()
+        raise InvalidSettings("too long")
+    assert files(tmp_path) == {"run/run.json", "run/trainer/fingerprint"}
+    assert run.record_path.read_text(encoding="utf-8") == "a"
+
+
+def test_attempts_that_are_killed_leave_the_complete_run_waiting(tmp_path: Path) -> None:
+    run = complete(tmp_path, "a")
+    for attempt in ("b", "b", "c"):
+        with pytest.raises(KeyboardInterrupt), replacing(run, attempt):
+            raise KeyboardInterrupt
+        assert (tmp_path / ".run.earlier" / "run.json").read_text(encoding="utf-8") == "a"
+    with replacing(run, "c"):
+        run.record_path.write_text("c", encoding="utf-8")
+    assert files(tmp_path) == {"run/run.json", "run/trainer/fingerprint"}
+    assert run.record_path.read_text(encoding="utf-8") == "c"
+
+
+def test_an_attempt_that_fails_with_nothing_waiting_can_be_gone_on_from(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    with pytest.raises(InvalidSettings), replacing(run, "a"):
+        (run.trainer / "checkpoint-1").touch()
+        raise InvalidSettings("too long")
+    assert files(run.root) == {"trainer/fingerprint", "trainer/checkpoint-1"}
+
+
+def test_of_several_processes_the_first_alone_moves_anything(tmp_path: Path) -> None:
+    run = complete(tmp_path, "a")
+    with pytest.raises(InvalidSettings), replacing(run, "b", first=False):
+        raise InvalidSettings("too long")
+    assert files(tmp_path) == {"run/run.json", "run/trainer/fingerprint"}
+
+
+def test_a_kill_while_a_folder_is_removed_leaves_it_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = complete(tmp_path, "a")
+    (run.root / "data").mkdir()
+    (run.root / "data" / "file").touch()
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("training.attempts.shutil.rmtree", killed)
+        remove(run)
+    discard_other_attempt(run, "a")
+    remove(run)
+    assert not run.root.exists()

@@ -100,7 +100,7 @@ class Scored:
         self.best = BestEpoch(run.trainer, self._score, 9, go_on, ALONE)
         callbacks = [self.best, CheckpointClock(1e-9, ALONE)]
         trainer = trainer_of(ClassifierTrainer, self.model, run.trainer, epochs, callbacks=callbacks)
-        train_on(trainer.train, run, Console(quiet=True))
+        train_on(trainer, run, Console(quiet=True))
         self.steps = trainer.state.global_step
         self.best.restore(self.model)
 
