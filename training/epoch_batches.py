@@ -23,11 +23,6 @@ class EpochBatches(Sampler[list[int]], ABC):
         self._seed = seed
         self._epoch = 0
 
-    @property
-    def sampler(self) -> EpochBatches:
-        """Where accelerate looks for `set_epoch` when several processes share the batches."""
-        return self
-
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer before each epoch."""
         self._epoch = epoch

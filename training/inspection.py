@@ -15,6 +15,7 @@ from training.cleaning import CleaningReport
 from training.data_settings import DataSettings
 from training.dataset import Dataset, Example, Split
 from training.duplicates import Conflict, DuplicateReport, query_identity
+from training.han import CHARACTER
 from training.numbers import Scale, as_text
 from training.reading import Reading
 
@@ -249,8 +250,8 @@ def _lengths(examples: list[Example], count_tokens: object) -> LengthReport:
 
 def estimated_words(text: str) -> int:
     """Words between spaces, each Chinese character counting as one; at least 1."""
-    chinese = sum("\u4e00" <= character <= "\u9fff" for character in text)
-    return max(1, chinese + len("".join(" " if "\u4e00" <= c <= "\u9fff" else c for c in text).split()))
+    others, chinese = CHARACTER.subn(" ", text)
+    return max(1, chinese + len(others.split()))
 
 
 def _conflict(conflict: Conflict) -> ConflictReport:

@@ -37,9 +37,13 @@ class Tokenization:
 
     @property
     def pad_token_id(self) -> int:
-        """Id of the padding token; of tokenizers without one any will do, since it is masked."""
-        token = self.tokenizer.pad_token_id
-        return int(token) if token is not None else 0
+        """See `padding_of`."""
+        return padding_of(self.tokenizer)
+
+
+def padding_of(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Id of the padding token; of tokenizers without one any will do, since it is masked."""
+    return int(tokenizer.pad_token_id or 0)
 
 
 def make_tokenizer(source: EncoderSource, dataset: Dataset, settings: FineTuneSettings, folder: Path) -> Tokenization:

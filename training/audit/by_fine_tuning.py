@@ -18,8 +18,9 @@ from training.data_settings import DataSettings
 from training.dataset import Example
 from training.encoding import encode
 from training.fine_tuning import fine_tune
+from training.fingerprint import combined, source_fingerprint
 from training.heads import SequenceClassifier
-from training.model_making import load_tokenizer
+from training.model_making import load_tokenizer, padding_of
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
 from training.settings import FineTuneSettings
@@ -49,7 +50,8 @@ def _judge_fold(
     data = folder / f"fold-{fold + 1}.jsonl"
     _write_rows(folds, fold, data)
     configured = _settings_of_fold(settings, data, folds.examples[0].text_pair is not None)
-    fingerprint = step_fingerprint(configured)
+    # the code of the audit as well, which makes the probabilities that are kept
+    fingerprint = combined(step_fingerprint(configured), source_fingerprint(Path(__file__).parent))
     kept = run.root / "probabilities.npy"
     record = run.record()
     console.print(f"[bold]fold {fold + 1} of {settings.folds}[/]")
@@ -100,7 +102,7 @@ def _probabilities(run: RunDirectory, record: RunRecord, examples: list[Example]
     """Calibrated probabilities float64 [rows, labels] of the run's best epoch."""
     tokenizer = load_tokenizer(str(run.checkpoint))
     encoded = encode(examples, tokenizer, [0] * len(examples), record.max_length)
-    logits = predict_logits(SequenceClassifier.load(run.checkpoint), encoded, int(tokenizer.pad_token_id or 0))
+    logits = predict_logits(SequenceClassifier.load(run.checkpoint), encoded, padding_of(tokenizer))
     return softmax(logits / np.float32(record.temperature))
 
 

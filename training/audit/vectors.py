@@ -13,7 +13,7 @@ from training.encoders import find_encoder
 from training.encoding import collator, encode, sorted_batches
 from training.failures import InvalidSettings
 from training.heads import load_encoder, pooled
-from training.model_making import load_tokenizer, position_limit
+from training.model_making import load_tokenizer, padding_of, position_limit
 
 MAX_LENGTH = 256
 CHUNK = 4_096
@@ -66,7 +66,7 @@ def sentence_vectors(texts: list[str], settings: AuditSettings, progress: Progre
         ) from None
     device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder.to(device)
-    collate = collator(int(tokenizer.pad_token_id or 0))
+    collate = collator(padding_of(tokenizer))
     longest = min(settings.max_length or MAX_LENGTH, position_limit(encoder.config))
     vectors = np.empty((len(texts), encoder.config.hidden_size), np.float32)
     done = 0

@@ -24,7 +24,7 @@ from training.encoding import encode
 from training.failures import InvalidSettings, UnusableData
 from training.fingerprint import combined, files_fingerprint
 from training.heads import SequenceClassifier
-from training.model_making import load_tokenizer
+from training.model_making import load_tokenizer, padding_of
 from training.preparation import Prepared
 from training.run import Part, RunDirectory, RunRecord
 from training.splitting import fingerprint
@@ -81,7 +81,7 @@ class Teacher:
 
         def ask(rows: Sequence[Example]) -> Logits:
             encoded = encode(rows, tokenizer, [0] * len(rows), self.record.max_length)
-            return predict_logits(model, encoded, int(tokenizer.pad_token_id or 0))
+            return predict_logits(model, encoded, padding_of(tokenizer))
 
         return ask
 

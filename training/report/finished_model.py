@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from training.dataset import Example
 from training.encoding import EncodedDataset, encode
 from training.heads import SequenceClassifier
-from training.model_making import load_tokenizer
+from training.model_making import load_tokenizer, padding_of
 from training.run import RunDirectory, RunRecord
 from training.trainer import predict_logits
 
@@ -24,7 +24,7 @@ class FinishedModel:
         self.max_length = record.max_length
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.classifier = SequenceClassifier.load(run.checkpoint).to(self.device)
-        self.pad = int(self.tokenizer.pad_token_id or 0)
+        self.pad = padding_of(self.tokenizer)
 
     def encoded(self, examples: Sequence[Example]) -> EncodedDataset:
         """Token ids as in training."""

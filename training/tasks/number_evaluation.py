@@ -32,7 +32,7 @@ def uncertainty_of_numbers(predicted: Numbers, truth: Numbers) -> dict[str, Inte
 
 def r_squared(predicted: Numbers, truth: Numbers) -> float:
     """Coefficient of determination. Where the truth does not vary: 1 for what is exact, else 0. -inf where a prediction is not
-    finite, so that no epoch is worse."""
+    finite, as of an exported variant that overflowed."""
     if not np.isfinite(predicted).all():
         return float("-inf")
     unexplained = float(np.square(predicted - truth).sum())
