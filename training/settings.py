@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.augmentation.settings import AugmentationSettings
 from training.data_settings import DataSettings
 from training.dataset import TaskName
 from training.distillation.settings import DistillationSettings
 from training.encoders import Pooling
-from training.failures import InvalidSettings
 from training.report.settings import ReportSettings
 from training.scope.settings import ScopeSettings
 
-Settings = TypeVar("Settings", bound=BaseModel)
 Sampling = Literal["none", "over", "square_root", "under"]
 """How often rows are seen in an epoch. none: each once. over: those of small classes again and again, until each class has as
 many as the largest. square_root: half way there, by the square root of the classes' sizes. under: of each class as many as the
@@ -46,11 +40,6 @@ that go where they matter (Zhang et al. 2023). prefix: keys and values before th
 adapters: bottlenecks behind the sublayers (Houlsby et al. 2019). The last two stay beside the encoder's weights."""
 RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 """Lower case, digits, dot, underscore, hyphen; it names folders and models."""
-SEPARATOR = "|"
-"""Between the labels of a text, unless another separator is given."""
-
-GROUPS = ("data", "augmentation", "distillation", "out_of_scope", "report")
-"""Settings that are groups of their own."""
 
 
 def usual_loss(task: TaskName) -> Loss:
@@ -222,79 +211,3 @@ class FineTuneSettings(BaseModel):
             )
         if self.batch_size < 2:
             raise ValueError("batch_size 1: the other texts of a batch are what a text is told from; give 2 or more")
-
-
-def load_settings(
-    file: Path | None,
-    flags: dict[str, Any],
-    data_flags: dict[str, Any],
-    groups: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
-) -> FineTuneSettings:
-    """Settings from an optional YAML or JSON file, overridden by flags that are not None; `groups` are those of GROUPS but data.
-
-    Raises InvalidSettings that names each wrong field.
-    """
-    values: dict[str, Any] = _read(file) if file is not None else {}
-    flags_of = {**groups, "data": data_flags}
-    found = {name: {**(values.pop(name, None) or {}), **_given(flags_of.get(name, {}))} for name in {*GROUPS, *groups}}
-    data, distillation, augmentation = (found[name] for name in ("data", "distillation", "augmentation"))
-    task = {**values, **_given(flags)}.get("task")
-    if task == "multi_label_classification":
-        data.setdefault("label_separator", SEPARATOR)
-    if task in LABEL_KINDS:
-        data.setdefault("label_kind", LABEL_KINDS[task])
-    if distillation and not distillation.get("teachers"):
-        raise InvalidSettings(
-            f"{', '.join(distillation)}: no teacher; give the folder of a finished run with --teacher RUN"
-        )
-    if augmentation and not augmentation.get("kinds"):
-        raise InvalidSettings(
-            f"{', '.join(augmentation)}: of what kind? give --augment typo,swap,delete,synonym, or one of them"
-        )
-    if task == "embedding":
-        data.setdefault("relation", "auto")
-    if "path" not in data:
-        raise InvalidSettings("no data: give --data FILE, or data.path in the configuration file")
-    present = {name: group for name, group in found.items() if group}
-    return validated(FineTuneSettings, {**values, **_given(flags), **present})
-
-
-def data_settings(values: dict[str, Any]) -> DataSettings:
-    """Settings of the data alone. Raises InvalidSettings that names each wrong field."""
-    return validated(DataSettings, values)
-
-
-def validated(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
-    """Raises InvalidSettings that names each wrong field."""
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        raise InvalidSettings(explain(error)) from None
-
-
-def explain(error: ValidationError) -> str:
-    """One line a fault: the field's path, what is wrong, what was given."""
-    lines = []
-    for fault in error.errors():
-        path = ".".join(str(part) for part in fault["loc"]) or "settings"
-        lines.append(f"{path}: {fault['msg']} (got {fault['input']!r})" if path != "settings" else fault["msg"])
-    return "; ".join(lines)
-
-
-def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in flags.items() if value is not None}
-
-
-def _read(file: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        text = file.read_text(encoding="utf-8")
-        values = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InvalidSettings(f"configuration {file}: {error}") from None
-    if not isinstance(values, dict) or not all(isinstance(values.get(group) or {}, dict) for group in GROUPS):
-        raise InvalidSettings(
-            f"configuration {file}: expected fields such as `epochs: 3`, with {', '.join(GROUPS)} as groups of fields"
-        )
-    return values

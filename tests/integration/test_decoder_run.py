@@ -28,7 +28,7 @@ from training.model_making import chosen_pooling
 from training.progress import Steps
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 QUIET = Console(quiet=True)
 

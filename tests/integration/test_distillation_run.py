@@ -29,7 +29,7 @@ from training.preparation import prepare
 from training.progress import Steps
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 QUIET = Console(quiet=True)
 FLAGS = {"epochs": 8, "learning_rate": 3e-3, "batch_size": 16}

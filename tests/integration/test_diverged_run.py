@@ -21,7 +21,7 @@ from training.embedding.fitting import fit_encoder
 from training.failures import InvalidSettings
 from training.fine_tuning import fine_tune
 from training.run import RunDirectory
-from training.settings import load_settings
+from training.settings_reading import load_settings
 from training.tasks import TASKS
 from training.tasks.embedding import Embedding
 from training.training_loop import epoch_score

@@ -35,7 +35,8 @@ from training.report.making import report_of, stored_report
 from training.report.settings import ReportSettings
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
-from training.settings import FineTuneSettings, load_settings
+from training.settings import FineTuneSettings
+from training.settings_reading import load_settings
 from training.tasks.embedding import BEFORE, WORDS
 from training.trainer import CheckpointClock
 

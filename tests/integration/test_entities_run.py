@@ -38,7 +38,7 @@ from training.report.making import report_of
 from training.report.settings import ReportSettings
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
-from training.settings import load_settings
+from training.settings_reading import load_settings
 from training.tagging.words import words_of
 
 QUIET = Console(quiet=True)

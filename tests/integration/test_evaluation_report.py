@@ -25,7 +25,7 @@ from training.report.settings import ReportSettings
 from training.report.wording import percent
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 QUIET = Console(quiet=True)
 EVIL = "<script>alert('标签')</script>"

@@ -15,7 +15,7 @@ from tests.fakes.tiny_encoder import toy_rows, write_rows, write_tiny_encoder
 from training.fine_tuning import fine_tune
 from training.reuse import step_fingerprint
 from training.run import RunDirectory
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 
 @contextmanager

@@ -34,7 +34,7 @@ from training.fine_tuning import fine_tune
 from training.progress import Steps
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 QUIET = Console(quiet=True)
 IN_SCOPE = ["the goal won new team", "球队的比赛", "old bank fell profit", "银行在股市"]

@@ -25,7 +25,7 @@ from training.pretraining.settings import load_pretraining_settings
 from training.progress import Steps
 from training.reuse import step_fingerprint
 from training.run import RunDirectory
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 QUIET = Console(quiet=True)
 TINY = {"layers": 2, "hidden_size": 32, "heads": 2, "intermediate_size": 64, "vocabulary": 400, "max_length": 48}

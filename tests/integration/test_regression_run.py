@@ -22,7 +22,7 @@ from training.report.making import report_of
 from training.report.settings import ReportSettings
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 QUIET = Console(quiet=True)
 PRICES = {"robot": 900.0, "phone": 600.0, "芯": 450.0, "chip": 300.0, "coach": 100.0}

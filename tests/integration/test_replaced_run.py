@@ -14,7 +14,7 @@ from training.embedding.fitting import fit_encoder
 from training.failures import InvalidSettings, TrainingFailure
 from training.fine_tuning import fine_tune
 from training.run import RunDirectory
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 GROUPS = ("data", "distillation", "out_of_scope")
 

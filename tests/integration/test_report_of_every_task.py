@@ -21,7 +21,7 @@ from training.report.making import brief_report
 from training.report.settings import ReportSettings
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 QUIET = Console(quiet=True)
 Run = tuple[RunDirectory, RunRecord]

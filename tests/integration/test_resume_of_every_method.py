@@ -18,7 +18,7 @@ from tests.fakes.tiny_questions import write_questions
 from training.fine_tuning import fine_tune
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 FLAGS = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-3}
 

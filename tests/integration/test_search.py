@@ -22,7 +22,8 @@ from training.search.results import StudyResult
 from training.search.space import default_space
 from training.search.trial import OutOfMemory, TrialOutcome, run_trial
 from training.search.worker import RunTrial, SearchPlan, search
-from training.settings import FineTuneSettings, load_settings
+from training.settings import FineTuneSettings
+from training.settings_reading import load_settings
 
 # the rate is not spread over magnitudes, so that few proposals are hopeless by themselves
 SPACE = """

@@ -28,7 +28,7 @@ from training.model_making import load_tokenizer
 from training.progress import Steps
 from training.reuse import step_fingerprint
 from training.run import RunDirectory, RunRecord
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 QUIET = Console(quiet=True)
 FLAGS = {"epochs": 10, "learning_rate": 3e-3, "batch_size": 16}

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from training.data_settings import DataSettings
-from training.settings import RunName, validated
+from training.settings import RunName
+from training.settings_reading import validated
 
 Via = Literal["vectors", "fine-tuning"]
 

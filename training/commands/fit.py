@@ -133,7 +133,7 @@ def fit(
     from training.attempts import resume_nothing
     from training.processes import is_first
     from training.reuse import step_fingerprint
-    from training.settings import load_settings
+    from training.settings_reading import load_settings
     from training.threads import use_threads
 
     console.quiet = not is_first()

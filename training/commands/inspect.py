@@ -31,7 +31,7 @@ def inspect(
     from training.model_making import load_tokenizer
     from training.preparation import prepare
     from training.progress import listener
-    from training.settings import data_settings
+    from training.settings_reading import data_settings
 
     with failures_shown():
         settings = data_settings(columns.settings(data, label_kind=label_kind))

@@ -56,7 +56,7 @@ def search(
     quiet_libraries()
     from training.failures import InvalidSettings
     from training.packages import require
-    from training.settings import load_settings
+    from training.settings_reading import load_settings
 
     with failures_shown():
         settings = load_settings(config, given(options), columns.settings(data, seed=options.seed))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from training.settings import validated
+from training.settings_reading import validated
 
 NEW_MODEL = ("vocabulary", "lowercase", "layers", "hidden_size", "heads", "intermediate_size", "dropout")
 """What a model from scratch is like; a checkpoint brings its own. The defaults make 5 million weights, for two cores."""

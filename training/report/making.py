@@ -19,7 +19,7 @@ from training.report.measuring import headlines, measured_parts
 from training.report.page import render
 from training.report.settings import ReportSettings
 from training.run import RunDirectory, RunRecord
-from training.settings import validated
+from training.settings_reading import validated
 
 
 def chosen_settings(run: RunDirectory, record: RunRecord, wanted: Mapping[str, object]) -> ReportSettings:

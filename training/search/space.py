@@ -17,7 +17,8 @@ from optuna.distributions import (
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from training.failures import InvalidSettings
-from training.settings import FineTuneSettings, explain
+from training.settings import FineTuneSettings
+from training.settings_reading import explain
 
 WHOLE = frozenset({"epochs", "batch_size", "gradient_accumulation"})
 NAMED = frozenset({"pooling", "class_weights"})

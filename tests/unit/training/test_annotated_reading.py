@@ -14,7 +14,7 @@ from training.dataset import Entity, Example, Split
 from training.failures import InvalidSettings, UnreadableData, UnusableData
 from training.preparation import distinct_rows, prepare
 from training.reading import Reading, read
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 
 def reading(path: Path, **more: Any) -> Reading:

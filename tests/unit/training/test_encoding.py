@@ -16,7 +16,8 @@ from training.failures import InvalidSettings
 from training.heads import HeadSettings, SequenceClassifier, load_encoder, mean_pool
 from training.model_making import load_tokenizer, make_tokenizer
 from training.schedule import chosen_epochs, chosen_rate, class_weights
-from training.settings import FineTuneSettings, load_settings
+from training.settings import FineTuneSettings
+from training.settings_reading import load_settings
 from training.vocabulary import extend_embeddings
 
 

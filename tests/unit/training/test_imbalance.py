@@ -15,7 +15,8 @@ from training.encoding import LengthGroupedOrder
 from training.losses import BinaryFocalLoss, FocalLoss
 from training.sampling import EpochRows, quotas
 from training.schedule import class_weights
-from training.settings import Sampling, load_settings
+from training.settings import Sampling
+from training.settings_reading import load_settings
 from training.tasks import task_of
 
 CLASSES = ["a"] * 100 + ["b"] * 10 + ["c"] * 4

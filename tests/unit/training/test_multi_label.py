@@ -19,7 +19,8 @@ from training.dataset import Dataset, Example, Split
 from training.failures import InvalidSettings, UnreadableData, UnusableData
 from training.preparation import prepare
 from training.reading import read
-from training.settings import FineTuneSettings, load_settings
+from training.settings import FineTuneSettings
+from training.settings_reading import load_settings
 from training.tasks import task_of
 from training.tasks.thresholds import HIGHEST, LOWEST, best_threshold, chosen_thresholds
 

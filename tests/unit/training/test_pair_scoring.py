@@ -27,7 +27,7 @@ from training.preparation import prepare
 from training.query_batches import QueryBatches
 from training.ranking_losses import ListwiseSoftmaxLoss, PointwiseLoss, RankNetLoss
 from training.reading import read
-from training.settings import load_settings
+from training.settings_reading import load_settings
 from training.tasks import task_of
 from training.tasks.ranking_evaluation import query_scores
 

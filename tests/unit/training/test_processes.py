@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from training.__main__ import app
 from training.failures import InvalidSettings
 from training.processes import require_shareable
-from training.settings import load_settings
+from training.settings_reading import load_settings
 from training.terminal import console
 
 FIT = ["fit", "--data", "nowhere.csv", "--name", "toy", "--batch-size", "15"]

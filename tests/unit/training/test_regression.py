@@ -23,7 +23,7 @@ from training.failures import InvalidSettings, UnreadableData, UnusableData
 from training.numbers import Scale, as_text, number_of, quantile_bins
 from training.preparation import prepare
 from training.reading import read
-from training.settings import load_settings
+from training.settings_reading import load_settings
 from training.tasks import task_of
 from training.tasks.number_evaluation import evaluate_numbers, r_squared, uncertainty_of_numbers
 

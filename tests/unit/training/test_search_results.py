@@ -14,7 +14,8 @@ from training.search.report import write_report
 from training.search.results import State, StudyResult, TrialResult
 from training.search.space import default_space
 from training.search.wording import verdict
-from training.settings import FineTuneSettings, load_settings
+from training.settings import FineTuneSettings
+from training.settings_reading import load_settings
 
 NOW = datetime(2026, 1, 1, 12)
 

@@ -9,7 +9,8 @@ import pytest
 
 from training.failures import InvalidSettings
 from training.search.space import SearchSpace, default_space, load_space
-from training.settings import FineTuneSettings, load_settings
+from training.settings import FineTuneSettings
+from training.settings_reading import load_settings
 
 POOLINGS = ("mean", "cls", "last")
 

@@ -20,7 +20,7 @@ from training.dataset import Dataset, Example
 from training.encoders import EncoderSource
 from training.failures import InvalidSettings
 from training.preparation import silent
-from training.settings import load_settings
+from training.settings_reading import load_settings
 from training.typos import Random
 
 NOWHERE = EncoderSource("nowhere", "nowhere", "cls")

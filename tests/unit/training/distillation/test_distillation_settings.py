@@ -13,7 +13,7 @@ from training.dataset import TaskName
 from training.distillation.imitation import IMITATIONS
 from training.failures import InvalidSettings
 from training.reuse import step_fingerprint
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 
 def loaded(flags: dict[str, Any], file: Path | None = None) -> Any:

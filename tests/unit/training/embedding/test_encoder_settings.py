@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from training.failures import InvalidSettings
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from training.dataset import Dataset, Example
 from training.encoders import find_encoder
 from training.model_making import load_tokenizer, make_tokenizer
 from training.pretraining.wordpiece import SPECIAL, train_tokenizer
-from training.settings import load_settings
+from training.settings_reading import load_settings
 
 TEXTS = [
     "The bank raised its interest rates again, analysts said.",

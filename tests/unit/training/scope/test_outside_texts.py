@@ -20,7 +20,8 @@ from training.reuse import step_fingerprint
 from training.scope.exposure import OUTSIDE, ExposureLoss, exposed
 from training.scope.settings import ScopeSettings
 from training.scope.texts import OutsideTexts, outside_texts
-from training.settings import FineTuneSettings, load_settings
+from training.settings import FineTuneSettings
+from training.settings_reading import load_settings
 
 INSIDE = Dataset(
     [Example("转账到我的银行卡", "bank")],
