@@ -120,6 +120,8 @@ class FineTuneSettings(BaseModel):
     """auto: bf16, or else fp16, on a GPU; none on a processor."""
     gradient_checkpointing: bool = False
     """Layers' outputs are computed again for the gradient instead of being kept (Chen et al. 2016): less memory, more time."""
+    compile_layers: bool = False
+    """torch.compile makes code of the encoder's layers: minutes before the first update. See docs/training/speed.md for when."""
     checkpoint_every_s: float = Field(default=60.0, gt=0)
     """A killed run loses at most about this many seconds of work."""
     seed: int = Field(default=13, ge=0)

@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PrinterCallback
 
 from training.attempts import last_checkpoint, train_on
+from training.compilation import compile_layers
 from training.data_parallel import ALONE, Ranks
 from training.dataset import Dataset
 from training.embedding.rows import EncodedRows
@@ -78,6 +79,8 @@ def train(
     if settings.gradient_checkpointing:
         model.encoder.gradient_checkpointing_enable({"use_reentrant": False})
     budget = apply_method(model, settings)
+    if settings.compile_layers:
+        compile_layers(model.encoder)
     trained_weights = trainable(model)
     precision = chosen_precision(settings.mixed_precision)
     score = _score_of(task, dataset, encoded.validation, tokenization.pad_token_id)
