@@ -16,7 +16,6 @@ from safetensors.torch import load_file, save_file
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from training.atomic_files import replace_file
-from training.attempts import train_on
 from training.data_parallel import ALONE
 from training.dataset import Dataset
 from training.embedding.batches import LabelBatches
@@ -26,6 +25,7 @@ from training.encoding import EncodedDataset, EncodedExample
 from training.failures import UnusableData
 from training.heads import SequenceClassifier
 from training.progress import listener
+from training.resuming import train_on
 from training.run import RunDirectory
 from training.schedule import drawn_rows, encoder_rate
 from training.sentence_encoder import SentenceEncoder

@@ -12,7 +12,6 @@ from rich.console import Console
 from torch import nn
 from transformers import PrinterCallback
 
-from training.attempts import last_checkpoint, train_on
 from training.compilation import compile_layers
 from training.data_parallel import ALONE, Ranks
 from training.dataset import Dataset
@@ -25,6 +24,7 @@ from training.model_making import Tokenization
 from training.outputs import Logits, finite
 from training.progress import Steps, listener
 from training.query_batches import QueryBatches
+from training.resuming import last_checkpoint, train_on
 from training.run import Effort, RunDirectory
 from training.schedule import drawn_rows, epochs_and_rate
 from training.scope.exposure import exposed

@@ -11,7 +11,7 @@ from rich.console import Console
 from torch.utils.data import Subset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainerState
 
-from training.attempts import replacing, require_own_folder, train_on
+from training.attempts import replacing, require_own_folder
 from training.data_parallel import Ranks
 from training.encoders import EncoderSource, find_encoder
 from training.masked_positions import MaskedOnly
@@ -25,6 +25,7 @@ from training.pretraining.record import EncoderDirectory, PretrainingRecord, Qua
 from training.pretraining.settings import NEW_MODEL, PretrainingSettings
 from training.pretraining.trainer import ENDLESS, BudgetClock, MaskedTrainer, pretraining_arguments
 from training.progress import Steps, listener
+from training.resuming import train_on
 from training.trainer import CheckpointClock, chosen_precision
 
 EPOCHS_FROM_CHECKPOINT, EPOCHS_FROM_SCRATCH = 3.0, 20.0

@@ -15,7 +15,6 @@ from torch import nn
 from transformers import TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from tests.fakes.tiny_encoder import write_tiny_encoder
-from training.attempts import train_on
 from training.contrastive import as_column
 from training.data_parallel import ALONE, Ranks
 from training.data_settings import DataSettings
@@ -26,6 +25,7 @@ from training.embedding.losses import loss_of
 from training.embedding.trainer import EncoderTrainer
 from training.encoding import EncodedDataset, EncodedExample
 from training.heads import HeadSettings, SequenceClassifier, load_encoder
+from training.resuming import train_on
 from training.run import RunDirectory
 from training.sampling import EpochRows
 from training.sentence_encoder import SentenceEncoder
