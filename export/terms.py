@@ -13,7 +13,7 @@ class Terms:
 
     agreement: str = "same label"
     agreement_metric: str = "agreement"
-    """How the agreement is written, see `training.run.as_shown`: as percent, unless it is a correlation."""
+    """How the agreement is written, see `training.headlines.as_shown`: as percent, unless it is a correlation."""
     drift: str = "flips"
     drifts: str = "of the labels flip with batch mates"
     meaning: str = '"Flips" are labels that change when\nthe same text is computed in other company.'

@@ -44,7 +44,6 @@ def replacing(run: Directory, step_fingerprint: str, first: bool = True) -> Iter
     if not first:
         yield
         return
-    require_own_folder(run)
     waiting = run.root.with_name(f".{run.root.name}.earlier")
     record = waiting / run.record_path.name
     if run.record_path.is_file() and not _is_of(run, step_fingerprint):
