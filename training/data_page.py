@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.inspection import DataReport
+from training.data_report import DataReport
 from training.pages import render_page
 
 

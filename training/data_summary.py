@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from training.data_page import render
-from training.inspection import DataReport
+from training.data_report import DataReport
 
 SHOWN_CLASSES = 12
 

@@ -1,4 +1,4 @@
-"""The data report: what a person should know about the data before training on it."""
+"""Inspects the rows: what a person should know about the data before training on it."""
 
 from __future__ import annotations
 
@@ -6,128 +6,26 @@ import statistics
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from training.cleaning import CleaningReport
+from training.data_report import (
+    ClassReport,
+    ConflictReport,
+    DataReport,
+    LengthReport,
+    NumberReport,
+)
 from training.data_settings import DataSettings
+from training.data_warnings import unequal_classes, warnings_of
 from training.dataset import Dataset, Example, Split
-from training.duplicates import Conflict, DuplicateReport, query_identity
+from training.duplicates import Conflict, query_identity
+from training.findings import Findings
 from training.han import CHARACTER
 from training.numbers import Scale, as_text
-from training.reading import Reading
 
 SAMPLES = 3
 SHOWN = 20
 BINS = (4, 8, 16, 32, 64, 128, 256, 512)
-IMBALANCE = 10.0
-SMALL_CLASS = 20
 RANGES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What the stages before the split noticed."""
-
-    reading: Reading
-    cleaning: CleaningReport
-    duplicates: DuplicateReport
-    leaks: dict[tuple[str, str], list[tuple[int, int]]]
-    label_variants: list[list[str]]
-    dropped_classes: dict[str, int]
-
-
-class Report(BaseModel):
-    """Base of the report's parts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ClassReport(Report):
-    """One label."""
-
-    label: str
-    train: int
-    validation: int
-    test: int
-    samples: list[str]
-
-    @property
-    def total(self) -> int:
-        """Rows over all splits."""
-        return self.train + self.validation + self.test
-
-
-class NumberReport(Report):
-    """The numbers of the kept rows."""
-
-    lowest: float
-    median: float
-    highest: float
-    mean: float
-    deviation: float
-    """Standard deviation; as the mean, of the training rows."""
-
-
-class LengthReport(Report):
-    """Lengths of the kept texts. `unit` is tokens, or words when no tokenizer was given (a Chinese character counts as one)."""
-
-    unit: Literal["tokens", "words (estimate)"]
-    median: int
-    percentile_95: int
-    longest: int
-    histogram: list[tuple[str, int]]
-    """(range, rows)."""
-
-
-class ConflictReport(Report):
-    """One text with several labels."""
-
-    text: str
-    labels: dict[str, int]
-    rows: list[int]
-    outcome: str
-
-
-class DataReport(Report):
-    """All of it. Row numbers are lines of the source file."""
-
-    path: str
-    sources: list[str]
-    encodings: dict[str, str]
-    columns: dict[str, str | None]
-    rows_read: int
-    rows_kept: int
-    unlabelled: int
-    empty: int
-    repairs: dict[str, int]
-    exact_duplicates: int
-    near_duplicates: int
-    near_duplicate_rows: list[tuple[int, int]]
-    conflicts: list[ConflictReport]
-    similar_with_other_label: int
-    leaks: dict[str, int]
-    dropped_classes: dict[str, int]
-    splits: dict[str, int]
-    classes: list[ClassReport]
-    """Where rows have numbers or a relevance: those that occur, or ranges of them, ascending."""
-    numbers: NumberReport | None = None
-    queries: dict[str, int] = {}
-    """Of each split, where candidates have a relevance to them."""
-    lengths: LengthReport
-    warnings: list[str]
-    fingerprint: str
-
-    @property
-    def listed_classes(self) -> list[ClassReport]:
-        """The classes as reports list them: largest first, but numbers ascending."""
-        return self.classes if self.numbers else sorted(self.classes, key=lambda each: -each.total)
-
-    def to_json(self) -> str:
-        """Indented JSON."""
-        return self.model_dump_json(indent=2) + "\n"
 
 
 def describe(settings: DataSettings, dataset: Dataset, findings: Findings, count_tokens: object) -> DataReport:
@@ -163,8 +61,8 @@ def describe(settings: DataSettings, dataset: Dataset, findings: Findings, count
         lengths=lengths,
         warnings=[
             *findings.reading.notes,
-            *([] if numbers is not None else _unequal(classes, _weighed(settings))),
-            *_warnings(findings, named_leaks, lengths),
+            *([] if numbers is not None else unequal_classes(classes, _weighed(settings))),
+            *warnings_of(findings, named_leaks, lengths),
         ],
         fingerprint=dataset.fingerprint,
     )
@@ -257,43 +155,3 @@ def estimated_words(text: str) -> int:
 def _conflict(conflict: Conflict) -> ConflictReport:
     outcome = {None: "all rows dropped", "": "all rows kept"}.get(conflict.kept, f"kept as {conflict.kept!r}")
     return ConflictReport(text=conflict.text, labels=conflict.labels, rows=conflict.rows, outcome=outcome)
-
-
-def _unequal(classes: list[ClassReport], weighed: bool) -> list[str]:
-    warnings = []
-    most = max(classes, key=lambda c: c.total, default=None)
-    least = min(classes, key=lambda c: c.total, default=None)
-    if most is not None and least is not None and most.total > IMBALANCE * least.total:
-        warnings.append(
-            f"{most.label!r} has {most.total} rows, {least.label!r} {least.total}: "
-            + ("class weights are applied; more rows help more" if weighed else "more rows of the rare ones help")
-        )
-    if small := [each.label for each in classes if each.total < SMALL_CLASS]:
-        warnings.append(
-            f"{len(small)} classes have fewer than {SMALL_CLASS} rows ({', '.join(small[:5])}): their scores are noisy"
-        )
-    return warnings
-
-
-def _warnings(findings: Findings, named_leaks: dict[str, int], lengths: LengthReport) -> list[str]:
-    warnings = []
-    if findings.duplicates.conflicts:
-        warnings.append(f"{len(findings.duplicates.conflicts)} texts occur with different labels: review them")
-    if findings.duplicates.similar_with_other_label:
-        warnings.append(
-            f"{findings.duplicates.similar_with_other_label} texts nearly repeat one with another label: review the labels"
-        )
-    warnings += [
-        f"{count} texts stand in both {names}: the scores will flatter" for names, count in named_leaks.items()
-    ]
-    warnings += [
-        f"the labels {', '.join(map(repr, names))} look like one label spelled differently"
-        for names in findings.label_variants
-    ]
-    if findings.reading.unlabelled:
-        warnings.append(f"{findings.reading.unlabelled} rows have no label and were left out")
-    if lengths.unit == "tokens" and lengths.longest > BINS[-1]:
-        warnings.append(
-            f"the longest text has {lengths.longest} tokens: what exceeds max_length is not read by the model"
-        )
-    return warnings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -25,6 +26,8 @@ from training.vocabulary import (
 )
 
 SAMPLE = 2_000
+SAID = 200
+"""Characters of another library's error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,9 @@ def load_tokenizer(location: str) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(location, use_fast=True)
     except (OSError, ValueError) as error:
-        raise InvalidSettings(
-            f"the model {location!r} could not be loaded ({str(error).splitlines()[0]}): give a folder made by "
-            "save_pretrained, a hub id on a machine that reaches the hub, or the packaged model `minilm`"
-        ) from None
+        raise _not_loaded(location, error) from None
+    except TypeError:  # transformers opens the file of the vocabulary without asking whether there is one
+        raise _not_loaded(location, "it has no tokenizer.json and no vocabulary") from None
     if not tokenizer.is_fast:
         raise InvalidSettings(f"the model {location!r} has no fast tokenizer, which serving needs (tokenizer.json)")
     return tokenizer
@@ -112,7 +114,7 @@ def _encoder(source: EncoderSource, tokenization: Tokenization, settings: FineTu
     try:
         encoder = load_encoder(source.location)
     except (OSError, ValueError) as error:
-        raise _not_loaded(source, error) from None
+        raise _not_loaded(source.location, error) from None
     if tokenization.added:
         extend_embeddings(encoder, len(tokenization.tokenizer), settings.seed)
     return encoder
@@ -123,11 +125,16 @@ def load_config(source: EncoderSource) -> PretrainedConfig:
     try:
         return AutoConfig.from_pretrained(source.location)
     except (OSError, ValueError) as error:
-        raise _not_loaded(source, error) from None
+        raise _not_loaded(source.location, error) from None
 
 
-def _not_loaded(source: EncoderSource, error: Exception) -> InvalidSettings:
-    return InvalidSettings(f"the model {source.location!r} could not be loaded: {str(error).splitlines()[0]}")
+def _not_loaded(location: str, reason: Exception | str) -> InvalidSettings:
+    # the first line may list every architecture there is
+    said = shorten(str(reason).splitlines()[0], SAID, placeholder=" ...")
+    return InvalidSettings(
+        f"the model {location!r} could not be loaded ({said}): give a folder made by save_pretrained, a hub id on a machine "
+        "that reaches the hub, or the packaged model `minilm`"
+    )
 
 
 def chosen_pooling(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from training.cleaning import CleaningReport, clean
+from training.data_report import DataReport
 from training.data_settings import DataSettings
 from training.dataset import Dataset, Example
 from training.duplicates import (
@@ -21,7 +22,8 @@ from training.duplicates import (
     tie_queries,
 )
 from training.failures import UnusableData
-from training.inspection import DataReport, Findings, describe
+from training.findings import Findings
+from training.inspection import describe
 from training.reading import Reading, read
 from training.splitting import split
 from training.tagging.annotation import annotated

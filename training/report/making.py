@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from training.atomic_files import replace_file
+from training.data_report import DataReport
 from training.dataset import Split
 from training.duplicates import Progress
 from training.host import describe_host
-from training.inspection import DataReport
 from training.preparation import silent
 from training.records import read_record, write_record
 from training.report.answers import TASKS

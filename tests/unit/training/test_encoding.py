@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,12 @@ def test_a_wrong_folder_is_refused(tmp_path: Path, model: str, part: str) -> Non
 
 def test_a_model_that_cannot_be_loaded_is_explained(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match="give a folder made by save_pretrained, a hub id"):
+        load_tokenizer(str(tmp_path))
+
+
+def test_a_folder_without_a_vocabulary_is_explained(encoder: Path, tmp_path: Path) -> None:
+    shutil.copy(encoder / "config.json", tmp_path)
+    with pytest.raises(InvalidSettings, match=r"no tokenizer.json and no vocabulary.* save_pretrained"):
         load_tokenizer(str(tmp_path))
 
 

@@ -76,3 +76,10 @@ def test_imbalance_and_spelling_are_warned_about(tmp_path: Path) -> None:
     warnings = " ".join(prepare(write(tmp_path / "rows.csv", rows)).report.warnings)
     assert "class weights" in warnings
     assert "spelled differently" in warnings
+
+
+@pytest.mark.parametrize(("texts", "told"), [(1, "1 text occurs with different"), (2, "2 texts occur with different")])
+def test_warnings_count_in_plain_english(tmp_path: Path, texts: int, told: str) -> None:
+    twice = [(f"said {n} " + chr(0x4E00 + 900 * n) * 9, label) for n in range(1, texts + 1) for label in "ab"]
+    report = prepare(write(tmp_path / "rows.csv", [*distinct("a", 20), *distinct("b", 20), *twice])).report
+    assert any(warning.startswith(told) for warning in report.warnings), report.warnings
