@@ -11,8 +11,9 @@ from export.failures import ExportFailure
 from training import terminal
 from training.terminal import console
 
-__all__ = ["RegistryUrl", "console", "failures_shown"]
+__all__ = ["Name", "RegistryUrl", "console", "failures_shown"]
 
+Name = Annotated[str, typer.Argument(help="Model name.")]
 RegistryUrl = Annotated[str, typer.Option("--registry", help="Folder or fsspec URL (s3://bucket/models).")]
 
 

@@ -1,0 +1,96 @@
+"""`python -m export list`, `show`, `verify`: what a registry holds, and whether it holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from export.commands.variants_table import show_variants
+from export.failures import MalformedBundle
+from export.terminal import Name, RegistryUrl, console, failures_shown
+from training.headlines import HEADLINES, as_shown, headline
+
+if TYPE_CHECKING:
+    from export.manifest import Manifest
+
+
+def list_models(registry: RegistryUrl = "models") -> None:
+    """Models, versions and labels of the registry."""
+    from export.registry import Registry
+
+    source = Registry(registry)
+    table = Table("model", "version", "labels", "encoder", "test score", "made", box=None, pad_edge=False)
+    with failures_shown():
+        for name in source.names():
+            labels = source.labels(name)
+            for version in source.versions(name):
+                held = ", ".join(sorted(label for label, value in labels.items() if value == version))
+                try:
+                    manifest = source.manifest(name, version)
+                except MalformedBundle as error:
+                    table.add_row(name, str(version), held, f"[red]malformed[/] {escape(str(error))}")
+                    continue
+                table.add_row(name, str(version), held, manifest.encoder, _score(manifest), manifest.create_time)
+    console.print(
+        table if table.row_count else f"{registry} holds no models yet: publish one with `python -m export bundle`"
+    )
+
+
+def show(
+    name: Name,
+    registry: RegistryUrl = "models",
+    version: Annotated[
+        int | None, typer.Option(help="Default: the version labelled stable.", show_default=False)
+    ] = None,
+) -> None:
+    """One version: labels, metrics, variants and the proof of each."""
+    from export.registry import Registry
+
+    source = Registry(registry)
+    with failures_shown():
+        manifest = source.manifest(name, source.resolve(name, version))
+        console.print(f"[bold]{name}[/] version {manifest.version}, {_gives(manifest)}")
+        show_variants(manifest)
+
+
+def verify(
+    name: Name,
+    registry: RegistryUrl = "models",
+    version: Annotated[
+        int | None, typer.Option(help="Default: the version labelled stable.", show_default=False)
+    ] = None,
+) -> None:
+    """Check every hash of a version and compute its golden answers on this machine."""
+    from export.golden_check import golden_faults
+    from export.registry import Registry
+
+    source = Registry(registry)
+    with failures_shown():
+        opened = source.open(name, source.resolve(name, version))
+        faults = golden_faults(opened)
+        for variant in opened.manifest.variants:
+            fault = faults.get(variant.name)
+            console.print(f"[red]fails[/] {variant.name}: {fault}" if fault else f"[green]holds[/] {variant.name}")
+        if faults:
+            raise typer.Exit(1)
+
+
+def _gives(manifest: Manifest) -> str:
+    if manifest.task == "embedding":
+        return f"vectors of {manifest.width} elements"
+    if manifest.scale is not None:
+        return f"numbers; those of training had mean {manifest.scale.mean:.4g} and deviation {manifest.scale.deviation:.4g}"
+    if manifest.task == "pair_scoring":
+        return "relevance of candidates to a query"
+    return f"{len(manifest.labels)} labels: {', '.join(manifest.labels)}"
+
+
+def _score(manifest: Manifest) -> str:
+    measured = manifest.metrics.get("checkpoint")
+    if measured is None or manifest.task not in HEADLINES:
+        return ""
+    key, title = headline(manifest.task, measured)
+    return f"{as_shown(key, measured[key])} {title}"
