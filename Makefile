@@ -104,6 +104,10 @@ bench: develop ## compare the server with the in-process limit of the same model
 bench-training: develop ## compare the speed of fit on DATA with the recipe of a tutorial; see docs/training/speed.md
 	@$(BIN)/python -m benchmarks.training --data '$(DATA)' --model '$(MODEL)' $(BENCH_OPTIONS)
 
+.PHONY: bench-export
+bench-export: develop ## compare the stable version of run NAME with Optimum's default int8 file and with PyTorch: speed, quality
+	@$(BIN)/python -m benchmarks.exporting --run 'runs/$(NAME)' --registry '$(REGISTRY)' $(BENCH_OPTIONS)
+
 .PHONY: check-gpu
 check-gpu: develop ## on a machine with an NVIDIA GPU: compare model NAME's answers there with the CPU's, and the speed
 	@$(BIN)/python -m benchmarks.gpu --registry '$(REGISTRY)' --model '$(NAME)' $(GPU_OPTIONS)
