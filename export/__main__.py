@@ -7,7 +7,9 @@ from functools import partial
 import typer
 
 from export.commands.bundle import bundle
+from export.commands.difference import diff
 from export.commands.encoder import encoder
+from export.commands.keys import keygen, sign
 from export.commands.labelling import label, rollback, unlabel
 from export.commands.looking import list_models, show, verify
 
@@ -19,15 +21,20 @@ app = typer.Typer(
     rich_markup_mode="rich",
     epilog="Example: python -m export bundle --run runs/news --label stable",
 )
-make, look, decide = (partial(app.command, rich_help_panel=panel) for panel in ("Make", "Look", "Decide"))
+make, look, decide, share = (
+    partial(app.command, rich_help_panel=panel) for panel in ("Make", "Look", "Decide", "Vouch and share")
+)
 make()(bundle)
 make()(encoder)
 look("list")(list_models)
 look()(show)
 look()(verify)
+look()(diff)
 decide()(label)
 decide()(unlabel)
 decide()(rollback)
+share()(keygen)
+share()(sign)
 
 if __name__ == "__main__":
     app()
