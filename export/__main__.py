@@ -12,6 +12,7 @@ from export.commands.encoder import encoder
 from export.commands.keys import keygen, sign
 from export.commands.labelling import label, rollback, unlabel
 from export.commands.looking import list_models, show, verify
+from export.commands.transfer import pull, push
 
 app = typer.Typer(
     help="Turn a fine-tuned run into a [bold]proven[/] ONNX bundle, publish it, and say which version is stable.\n\n"
@@ -35,6 +36,8 @@ decide()(unlabel)
 decide()(rollback)
 share()(keygen)
 share()(sign)
+share()(push)
+share()(pull)
 
 if __name__ == "__main__":
     app()
