@@ -7,9 +7,12 @@ from functools import partial
 import typer
 
 from export.commands.bundle import bundle
+from export.commands.difference import diff
 from export.commands.encoder import encoder
+from export.commands.keys import keygen, sign
 from export.commands.labelling import label, rollback, unlabel
 from export.commands.looking import list_models, show, verify
+from export.commands.transfer import pull, push
 
 app = typer.Typer(
     help="Turn a fine-tuned run into a [bold]proven[/] ONNX bundle, publish it, and say which version is stable.\n\n"
@@ -19,15 +22,22 @@ app = typer.Typer(
     rich_markup_mode="rich",
     epilog="Example: python -m export bundle --run runs/news --label stable",
 )
-make, look, decide = (partial(app.command, rich_help_panel=panel) for panel in ("Make", "Look", "Decide"))
+make, look, decide, share = (
+    partial(app.command, rich_help_panel=panel) for panel in ("Make", "Look", "Decide", "Vouch and share")
+)
 make()(bundle)
 make()(encoder)
 look("list")(list_models)
 look()(show)
 look()(verify)
+look()(diff)
 decide()(label)
 decide()(unlabel)
 decide()(rollback)
+share()(keygen)
+share()(sign)
+share()(push)
+share()(pull)
 
 if __name__ == "__main__":
     app()

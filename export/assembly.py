@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from export.bill_of_materials import BILL, bill_of_materials
 from export.bundle import MANIFEST, entry
 from export.failures import ParityNotProven
 from export.golden import Golden, GoldenVariant, tolerance
 from export.host import describe_host
-from export.manifest import Manifest
+from export.licences import licence_section
+from export.manifest import Licences, Manifest
 from export.rows import Row
 from export.variants import Candidate
 
@@ -35,8 +37,9 @@ def assemble(
     describe: Describe,
     card: Callable[[Manifest], str],
     folder: Path,
+    licences: Licences,
 ) -> Path:
-    """Makes `folder`: variants fastest first, tokenizer, golden answers to `rows`, model card and manifest.
+    """Makes `folder`: variants fastest first, tokenizer, golden answers to `rows`, model card, bill of materials, manifest.
 
     Raises ParityNotProven if no variant passed.
     """
@@ -45,13 +48,15 @@ def assemble(
     for candidate in passed:
         shutil.copy(candidate.path, folder)
     shutil.copy(tokenizer, folder)
-    readme = folder / "README.md"
-    # the card is made of the manifest, which names the card
+    readme, bill = folder / "README.md", folder / BILL
+    # both are made of the manifest, which names them
     readme.touch()
+    bill.touch()
     (folder / "golden.json").write_text(_golden(passed, rows).model_dump_json() + "\n", encoding="utf-8")
-    manifest = describe(passed, _common(folder, passed))
-    readme.write_text(card(manifest), encoding="utf-8")
-    manifest = manifest.model_copy(update={"model_card": entry(readme)})
+    manifest = describe(passed, _common(folder, passed) | {"licences": licences})
+    readme.write_text(card(manifest) + licence_section(manifest), encoding="utf-8")
+    bill.write_text(bill_of_materials(manifest), encoding="utf-8")
+    manifest = manifest.model_copy(update={"model_card": entry(readme), "sbom": entry(bill)})
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return folder
 
@@ -81,6 +86,7 @@ def _common(folder: Path, passed: Sequence[Candidate]) -> dict[str, Any]:
         "tokenizer": entry(folder / "tokenizer.json"),
         "golden": entry(folder / "golden.json"),
         "model_card": entry(folder / "README.md"),
+        "sbom": entry(folder / BILL),
         "variants": [each.variant for each in passed],
         "measured_on": describe_host(),
         "versions": library_versions(),

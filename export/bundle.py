@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from export.failures import MalformedBundle
 from export.manifest import FileEntry, Manifest
+from export.signing import SIGNATURES, TrustedKeys
 
 MANIFEST = "manifest.json"
 CHUNK = 1 << 20
@@ -27,17 +28,30 @@ class Bundle:
         return self.path / entry.path
 
 
-def open_bundle(path: Path) -> Bundle:
-    """Parses the manifest and checks presence, size and SHA-256 of every file. Raises MalformedBundle naming the file."""
+def open_bundle(path: Path, trusted: TrustedKeys | None = None) -> Bundle:
+    """Parses the manifest and checks presence, size and SHA-256 of every file. Raises MalformedBundle naming the file.
+
+    With `trusted`, one of these keys must have signed the manifest, or UntrustedBundle is raised before it is parsed.
+    """
     file = path / MANIFEST
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = file.read_bytes()
+    except OSError as error:
         raise MalformedBundle(f"{file}: cannot be read ({error}); publish the bundle again") from None
-    manifest = parse_manifest(text, str(file))
+    if trusted is not None:
+        trusted.require(content, read_signatures(path), str(path))
+    manifest = parse_manifest(content, str(file))
     for entry in manifest.files():
         check_file(path, entry)
     return Bundle(path, manifest)
+
+
+def read_signatures(path: Path) -> bytes | None:
+    """Content of a bundle's manifest.sig; None where it is not signed."""
+    try:
+        return (path / SIGNATURES).read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def parse_manifest(text: str | bytes, source: str) -> Manifest:

@@ -15,6 +15,7 @@ from export.bundle import Bundle
 from export.comparisons import comparison_of
 from export.encoder_run import run_encoder_exporter
 from export.graph import export_graph
+from export.licences import licences_of
 from export.manifest import Manifest
 from export.measurement import Runner
 from export.model_card import model_card
@@ -24,6 +25,7 @@ from export.rows import Row, feed, tokenize
 from export.run_manifest import has_prediction_sets, run_manifest
 from export.scope_proof import ScopeReference
 from export.settings import ExportSettings
+from export.signing import SigningKey
 from export.terms import terms_of
 from export.variants import Candidate, Workshop, described, refused
 from export.verification import Reference, awkward_shapes, reference_shapes, verify
@@ -176,6 +178,7 @@ class Exporter:
             describe,
             lambda manifest: model_card(manifest, self._run, record),
             self._work / "bundle",
+            licences_of(record.encoder, self._settings.data_licence),
         )
 
     def _examples(self, split: Split) -> list[Example]:
@@ -195,13 +198,14 @@ def export_run(
     settings: ExportSettings,
     fingerprint: str,
     progress: Steps,
+    key: SigningKey | None = None,
 ) -> tuple[Bundle, list[Candidate]]:
-    """Exports, proves and publishes a complete run."""
+    """Exports, proves and publishes a complete run, signed where a key is given."""
     with tempfile.TemporaryDirectory(prefix="bertline-export-") as work:
         make = run_encoder_exporter if record.task == "embedding" else Exporter
         exporter = make(run, record, settings, Path(work), progress)
         candidates = exporter.candidates()
-        return registry.publish(exporter.bundle(candidates, fingerprint)), candidates
+        return registry.publish(exporter.bundle(candidates, fingerprint), key), candidates
 
 
 def encoded(rows: list[Row]) -> EncodedDataset:

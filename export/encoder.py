@@ -18,6 +18,7 @@ from export.manifest import NAME_PATTERN, Manifest, Variant
 from export.registry import Registry
 from export.reuse import published_version
 from export.settings import EncoderGate, ExportSettings
+from export.signing import SigningKey
 from training.encoders import Pooling, find_encoder
 from training.fingerprint import combined, source_fingerprint
 from training.model_making import chosen_pooling, load_config
@@ -67,9 +68,16 @@ class EncoderSettings(BaseModel):
 
 
 def export_encoder(
-    settings: EncoderSettings, registry: Registry, progress: Steps, force: bool = False
+    settings: EncoderSettings,
+    registry: Registry,
+    progress: Steps,
+    force: bool = False,
+    key: SigningKey | None = None,
 ) -> tuple[Manifest, list[Variant] | None]:
-    """Exports, proves and publishes. Returns the variants that were refused, None when a published version is reused."""
+    """Exports, proves and publishes, signed where a key is given.
+
+    Returns the variants that were refused, None when a published version is reused.
+    """
     texts = read_texts(settings.texts, settings.column)
     source = find_encoder(settings.model)
     pooling = chosen_pooling(settings.pooling, source, load_config(source))
@@ -86,7 +94,7 @@ def export_encoder(
         made = ExportSettings(encoder_gate=settings.gate, quantize=settings.quantize)
         exporter = EncoderExporter(encoder, material, about, made, work, progress)
         candidates = exporter.candidates()
-        published = registry.publish(exporter.bundle(candidates, fingerprint))
+        published = registry.publish(exporter.bundle(candidates, fingerprint), key)
     refused = [each.variant for each in candidates if not each.variant.parity.passed]
     return published.manifest, refused
 

@@ -12,6 +12,7 @@ from export.encoder_card import encoder_card
 from export.encoder_model import Encoder
 from export.encoder_proof import EncoderReference, Vectors, verify_encoder
 from export.graph import export_encoder_graph
+from export.licences import licences_of
 from export.manifest import Manifest
 from export.measurement import Runner
 from export.quantization import Recipe
@@ -141,4 +142,5 @@ class EncoderExporter:
             describe,
             lambda manifest: encoder_card(manifest, encoder.module.pooling),
             self._work / "bundle",
+            licences_of(about.encoder, self._settings.data_licence),
         )

@@ -10,15 +10,22 @@ from training.headlines import as_shown, headline, shown
 
 
 def encoder_card(manifest: Manifest, pooling: str) -> str:
-    """What the model is, how near the variants are to the checkpoint, how fast, and where that was measured."""
+    """What the model is, how near the variants are to the checkpoint, how fast, and where that was measured.
+
+    The bundle has no version yet.
+    """
     rows = "\n".join(f"| {' | '.join(_cells(variant))} |" for variant in manifest.variants)
     libraries = ", ".join(f"{name} {version}" for name, version in sorted(manifest.versions.items()))
     sets = ", ".join(manifest.measured_on.instruction_sets) or "none recorded"
     proven = manifest.variants[0].parity
     origin, held_out = ("fine-tuned", " of the validation rows") if manifest.metrics else ("as it came", "")
-    return f"""# {manifest.name}, version {manifest.version}
+    return f"""# {manifest.name}
 
-A sentence encoder: one vector of {manifest.width} elements a text, for Embed and Score.
+A sentence encoder: one vector of {manifest.width} elements a text.
+
+## Intended use
+
+For Embed and Score: search, ranking and grouping of texts by what they mean. Let no decision about a person rest on it alone.
 
 - Encoder: `{manifest.encoder}`, {origin}; pooling ({pooling}) is inside the graph, normalisation is the server's.
 - Reads at most {manifest.max_length} tokens.

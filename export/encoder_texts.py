@@ -1,4 +1,4 @@
-"""Texts that prove an encoder's variants: those of a file, each once."""
+"""Texts that prove an encoder's variants, or that two bundles are asked: those of a file, each once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from training.reading.table import Table
 LEAST = 16
 
 
-def read_texts(path: str, column: str | None) -> list[str]:
+def read_texts(path: str, column: str | None, least: int = LEAST) -> list[str]:
     """Raises UnreadableData when there is no such file or column, or when the texts are too few to prove anything."""
     if not Path(path).is_file():
         raise UnreadableData(f"{path} does not exist: give a file of texts with --texts")
@@ -20,8 +20,8 @@ def read_texts(path: str, column: str | None) -> list[str]:
     name = _column(table, column)
     values = (record.values.get(name) for record in table.records)
     texts = list(dict.fromkeys(value for value in values if value and not value.isspace()))
-    if len(texts) < LEAST:
-        raise UnreadableData(f"{path}: {len(texts)} texts in the column {name!r} prove nothing; give {LEAST} or more")
+    if len(texts) < least:
+        raise UnreadableData(f"{path}: {len(texts)} texts in the column {name!r} prove nothing; give {least} or more")
     return texts
 
 

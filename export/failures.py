@@ -11,6 +11,18 @@ class MalformedBundle(ExportFailure):
     """A bundle does not hold what its manifest promises: a missing file, a wrong hash, an unreadable manifest."""
 
 
+class BadKey(ExportFailure):
+    """A key for signatures cannot be used: no such file, no key in it, or one that others may read."""
+
+
+class UntrustedBundle(ExportFailure):
+    """Signatures are required, and none by a trusted key holds for this bundle."""
+
+
+class ConflictingVersion(ExportFailure):
+    """The registry has another bundle under this number, and versions never change."""
+
+
 class UnknownModel(ExportFailure):
     """The registry has no such model, version or label."""
 

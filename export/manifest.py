@@ -8,6 +8,8 @@ A bundle is a directory `<registry>/<name>/<version>/`:
                         one output, see `Task`
     README.md           the model card
     golden.json         a few texts with the logits expected of each variant
+    sbom.json           what took part in making it, with versions and licences (CycloneDX)
+    manifest.sig        signatures of manifest.json, which may be added later; see `export.signing`
 """
 
 from __future__ import annotations
@@ -190,6 +192,15 @@ class Scale(Contract):
     deviation: float = Field(gt=0, allow_inf_nan=False)
 
 
+class Licences(Contract):
+    """As SPDX names them where it knows them, else in words."""
+
+    weights: str
+    """Of the encoder's weights that training began with; "unknown" where their origin says nothing."""
+    data: str
+    """Of the training data, as whoever exported the model said; "not stated" if they did not."""
+
+
 class Manifest(Contract):
     """Everything a server must know to answer with the bundle, and everything a person asks before trusting it."""
 
@@ -216,6 +227,10 @@ class Manifest(Contract):
     tokenizer: FileEntry
     golden: FileEntry
     model_card: FileEntry
+    sbom: FileEntry | None = None
+    """What took part in making the bundle (CycloneDX); None in bundles of before it was listed."""
+    licences: Licences | None = None
+    """None in bundles of before they were kept."""
     variants: list[Variant] = Field(min_length=1)
     """Preferred first; only variants whose parity passed."""
     calibration: Calibration | None
@@ -280,4 +295,5 @@ class Manifest(Contract):
 
     def files(self) -> list[FileEntry]:
         """Every file that must be present and intact."""
-        return [self.tokenizer, self.golden, self.model_card, *(variant.file for variant in self.variants)]
+        bill = [] if self.sbom is None else [self.sbom]
+        return [self.tokenizer, self.golden, self.model_card, *bill, *(variant.file for variant in self.variants)]

@@ -48,10 +48,15 @@ class Records:
                 f"{path}: {where}: {first['msg']}; restore the file, or remove it and set its content again"
             ) from None
 
-    def change(self, path: str, kind: type[Record], change: Callable[[Record], Record]) -> None:
-        """Reads, changes and replaces the file; nobody else can change it meanwhile. Raises RegistryNotWritable too."""
+    def change(
+        self, path: str, kind: type[Record], change: Callable[[Record], Record], folder: str | None = None
+    ) -> None:
+        """Reads, changes and replaces the file; nobody else can change it meanwhile. Raises RegistryNotWritable too.
+
+        Writers take turns by a lock in `folder`, by default that of the file.
+        """
         try:
-            with self._turn(path):
+            with self._turn(path, Path(path).parent if folder is None else Path(folder)):
                 before = self.read(path, kind)
                 after = change(before)
                 if after != before:
@@ -60,11 +65,11 @@ class Records:
             raise RegistryNotWritable(f"{path} cannot be written: {error.strerror or error}") from None
 
     @contextmanager
-    def _turn(self, path: str) -> Iterator[None]:
+    def _turn(self, path: str, folder: Path) -> Iterator[None]:
         if not self._local:
             yield
             return
-        descriptor = os.open(Path(path).parent / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             _lock(descriptor, path)
             yield

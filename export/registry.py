@@ -1,6 +1,7 @@
 """The registry of model bundles: an fsspec URL, a folder by default. Pure: no torch.
 
     <registry>/<name>/<version>/manifest.json ...    bundles, never changed after publishing
+    <registry>/<name>/<version>/manifest.sig         signatures of the manifest, which may be added later
     <registry>/<name>/labels.json                    which version "stable", "canary", ... stand for, and their history
     <registry>/<name>/serving.json                   pinned versions, traffic split, shadow
 
@@ -10,46 +11,46 @@ manifest.json last. A version is the next free number; two publishers at once ge
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-
-from export.bundle import MANIFEST, Bundle, open_bundle, parse_manifest
+from export.bundle import MANIFEST, Bundle, open_bundle, parse_manifest, read_signatures
 from export.failures import ExportFailure, MalformedBundle, NoFormerVersion, UnknownModel
 from export.labels import LABELS, LabelChange, Labels
 from export.manifest import NAME_PATTERN, Manifest
-from export.records import Records, synchronise, write_atomically
+from export.records import write_atomically
 from export.serving import SERVING, Serving, Target
+from export.signing import SIGNATURES, Signatures, SigningKey, TrustedKeys
+from export.storage import Storage
 
 
 class Registry:
     """Opens, publishes and labels bundles, and keeps who answers for a model. Creating the object touches nothing."""
 
-    def __init__(self, url: str, cache: Path | None = None) -> None:
+    def __init__(self, url: str, cache: Path | None = None, trusted: TrustedKeys | None = None) -> None:
+        """With `trusted`, only bundles that one of these keys signed can be opened; `cache` holds those of an object store."""
         self.url = url
-        self._fs: Any
-        self._fs, root = fsspec.core.url_to_fs(url)
-        self._root = str(root).rstrip("/")
-        self._local = isinstance(self._fs, LocalFileSystem)
-        self._records = Records(self._fs, self._local)
+        self.storage = Storage(url)
+        self._trusted = trusted
         self._cache = cache or Path(tempfile.gettempdir()) / "bertline-bundles"
 
     def names(self) -> list[str]:
         """Names of all models with a published version, sorted."""
-        return [name for name in self._children(self._root) if re.match(NAME_PATTERN, name) and self.versions(name)]
+        return [
+            name
+            for name in self.storage.children(self.storage.root)
+            if re.match(NAME_PATTERN, name) and self.versions(name)
+        ]
 
     def versions(self, name: str) -> list[int]:
         """Published versions of a model, ascending; empty for an unknown model."""
         folder = self._folder(name)
-        found = [int(child) for child in self._children(folder) if child.isdigit()]
-        return sorted(version for version in found if self._fs.exists(f"{folder}/{version}/{MANIFEST}"))
+        return [number for number in self._numbers(folder) if self.storage.exists(f"{folder}/{number}/{MANIFEST}")]
 
     def labels(self, name: str) -> dict[str, int]:
         """Label -> version."""
@@ -77,40 +78,95 @@ class Registry:
 
     def manifest(self, name: str, version: int) -> Manifest:
         """The manifest alone, its files unchecked. Raises MalformedBundle."""
-        path = f"{self._folder(name)}/{version}/{MANIFEST}"
-        return parse_manifest(self._fs.cat_file(path), path)
+        content = self.content(name, version)
+        path = f"{self.path(name, version)}/{MANIFEST}"
+        if content is None:
+            raise MalformedBundle(f"{path}: missing; publish the bundle again")
+        return parse_manifest(content, path)
+
+    def content(self, name: str, version: int, file: str = MANIFEST) -> bytes | None:
+        """The bytes of manifest.json or manifest.sig as they lie there; None where there is none."""
+        return self.storage.read(f"{self.path(name, version)}/{file}")
+
+    def path(self, name: str, version: int) -> str:
+        """Where a bundle lies, or would lie, on the registry's file system."""
+        return f"{self._folder(name)}/{version}"
 
     def open(self, name: str, version: int) -> Bundle:
-        """A verified bundle in a local folder, fetched first where the registry is remote. Raises MalformedBundle."""
-        source = f"{self._folder(name)}/{version}"
-        if self._local:
-            return self._checked(open_bundle(Path(source)), name, version)
+        """A verified bundle in a local folder, fetched first where the registry is remote.
+
+        Raises MalformedBundle; UntrustedBundle where signatures are required and none holds, before anything is fetched.
+        """
+        if not self.storage.local:
+            return checked_identity(self._cached(name, version), name, version)
+        return checked_identity(open_bundle(Path(self.path(name, version)), self._trusted), name, version)
+
+    def _cached(self, name: str, version: int) -> Bundle:
+        source = self.path(name, version)
+        content = self.content(name, version)
+        if content is None:
+            raise MalformedBundle(f"{source}/{MANIFEST}: missing; publish the bundle again")
+        signatures = self.content(name, version, SIGNATURES)
+        if self._trusted is not None:
+            self._trusted.require(content, signatures, source)
         target = self._cache / uuid.uuid5(uuid.NAMESPACE_URL, self.url).hex / name / str(version)
         try:
-            return self._checked(open_bundle(target), name, version)
+            bundle = open_bundle(target)
+            if (target / MANIFEST).read_bytes() == content:
+                _keep_signatures(target, signatures)
+                return bundle
         except MalformedBundle:
             pass  # not fetched yet, or cut off: fetch
         aside = target.with_name(f".{version}.{uuid.uuid4().hex}")
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        self._fs.get(source, str(aside), recursive=True)
-        shutil.rmtree(target, ignore_errors=True)
-        aside.replace(target)
-        return self._checked(open_bundle(target), name, version)
+        aside.mkdir(parents=True)
+        try:
+            self.storage.fetch(source, parse_manifest(content, source).files(), aside)
+            (aside / MANIFEST).write_bytes(content)
+            _keep_signatures(aside, signatures)
+            shutil.rmtree(target, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another process was faster
+                aside.replace(target)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        return open_bundle(target)
 
-    def publish(self, folder: Path) -> Bundle:
+    def publish(self, folder: Path, key: SigningKey | None = None) -> Bundle:
         """Moves a complete bundle folder into the registry under the next free version, and returns it.
 
-        The manifest's own version is replaced. Raises MalformedBundle when a file does not match the manifest; a
-        manifest with an unproven variant cannot even be parsed.
+        The manifest's own version is replaced; then `key` signs it, so that the bundle appears with its signature. Raises
+        MalformedBundle when a file does not match the manifest; a manifest with an unproven variant cannot even be parsed.
         """
         bundle = open_bundle(folder)
         name = bundle.manifest.name
         while True:
-            version = max(self.versions(name), default=0) + 1
+            version = max(self._numbers(self._folder(name)), default=0) + 1
             manifest = bundle.manifest.model_copy(update={"version": version})
             write_atomically(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
-            if self._place(folder, name, version):
+            # of a former number, if there is one
+            (folder / SIGNATURES).unlink(missing_ok=True)
+            if key is not None:
+                signed = Signatures().added(key.sign((folder / MANIFEST).read_bytes()))
+                write_atomically(folder / SIGNATURES, signed.model_dump_json(indent=2) + "\n")
+            names = [path.name for path in folder.iterdir()]
+            if self.storage.place(folder, names, self.path(name, version)):
                 return self.open(name, version)
+
+    def sign(self, name: str, version: int, key: SigningKey) -> None:
+        """Adds a signature to a published bundle, whose files are checked first. Raises UnknownModel, MalformedBundle."""
+        self.resolve(name, version=version)
+        content = (self.open(name, version).path / MANIFEST).read_bytes()
+        self.add_signatures(name, version, Signatures().added(key.sign(content)))
+
+    def add_signatures(self, name: str, version: int, more: Signatures) -> None:
+        """Those of other keys stay."""
+
+        def change(held: Signatures) -> Signatures:
+            for each in more.signatures:
+                held = held.added(each)
+            return held
+
+        path = f"{self.path(name, version)}/{SIGNATURES}"
+        self.storage.records.change(path, Signatures, change, self._folder(name))
 
     def set_label(self, name: str, label: str, version: int) -> None:
         """Points a label at a version. Raises UnknownModel, or ExportFailure for a malformed label."""
@@ -144,7 +200,7 @@ class Registry:
 
     def serving(self, name: str) -> Serving:
         """Pinned versions, traffic split, shadow."""
-        return self._records.read(f"{self._folder(name)}/{SERVING}", Serving)
+        return self.storage.records.read(f"{self._folder(name)}/{SERVING}", Serving)
 
     def pin(self, name: str, version: int) -> None:
         """Has a version served although nothing points at it. Raises UnknownModel."""
@@ -173,59 +229,35 @@ class Registry:
             self.resolve(name, target.version, target.label)
 
     def _labels(self, name: str) -> Labels:
-        return self._records.read(f"{self._folder(name)}/{LABELS}", Labels)
+        return self.storage.records.read(f"{self._folder(name)}/{LABELS}", Labels)
 
     def _change_labels(self, name: str, change: Callable[[Labels], Labels]) -> None:
-        self._records.change(f"{self._folder(name)}/{LABELS}", Labels, change)
+        self.storage.records.change(f"{self._folder(name)}/{LABELS}", Labels, change)
 
     def _change_serving(self, name: str, change: Callable[[Serving], Serving]) -> None:
-        self._records.change(f"{self._folder(name)}/{SERVING}", Serving, change)
+        self.storage.records.change(f"{self._folder(name)}/{SERVING}", Serving, change)
 
-    def _place(self, folder: Path, name: str, version: int) -> bool:
-        """Makes the folder visible as a version; False when somebody else took the number."""
-        target = f"{self._folder(name)}/{version}"
-        if not self._local:
-            if self._fs.exists(target):
-                return False
-            files = [path for path in folder.iterdir() if path.name != MANIFEST]
-            for path in (*files, folder / MANIFEST):
-                self._fs.put_file(str(path), f"{target}/{path.name}")
-            return True
-        parent = Path(target).parent
-        parent.mkdir(parents=True, exist_ok=True)
-        aside = parent / f".{uuid.uuid4().hex}"
-        shutil.copytree(folder, aside)
-        for path in aside.iterdir():
-            synchronise(path)
-        synchronise(aside)
-        try:
-            # a directory is renamed onto an existing one only when that one is empty
-            aside.rename(target)
-        except OSError:
-            shutil.rmtree(aside)
-            return False
-        synchronise(parent)
-        return True
-
-    @staticmethod
-    def _checked(bundle: Bundle, name: str, version: int) -> Bundle:
-        if (bundle.manifest.name, bundle.manifest.version) != (name, version):
-            found = f"{bundle.manifest.name} {bundle.manifest.version}"
-            raise MalformedBundle(f"{bundle.path}: its manifest says {found}; a bundle must not be moved by hand")
-        return bundle
+    def _numbers(self, folder: str) -> list[int]:
+        """Of everything that lies there under a number, ascending; what is being written has no manifest yet."""
+        return sorted(int(child) for child in self.storage.children(folder) if child.isdigit())
 
     def _folder(self, name: str) -> str:
         if not re.match(NAME_PATTERN, name):
             raise UnknownModel(f"{name!r} is no model name: use lower case letters, digits, '.', '_' and '-'")
-        return f"{self._root}/{name}"
+        return f"{self.storage.root}/{name}"
 
-    def _children(self, folder: str) -> list[str]:
-        try:
-            found = (
-                self._fs.ls(folder, detail=False, refresh=True)
-                if not self._local
-                else self._fs.ls(folder, detail=False)
-            )
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        return sorted(str(path).rstrip("/").rsplit("/", 1)[-1] for path in found)
+
+def checked_identity(bundle: Bundle, name: str, version: int) -> Bundle:
+    """The bundle, if it is the one that its place says. Raises MalformedBundle."""
+    if (bundle.manifest.name, bundle.manifest.version) != (name, version):
+        found = f"{bundle.manifest.name} {bundle.manifest.version}"
+        raise MalformedBundle(f"{bundle.path}: its manifest says {found}; a bundle must not be moved by hand")
+    return bundle
+
+
+def _keep_signatures(folder: Path, content: bytes | None) -> None:
+    """As in the registry, where they may have changed since the bundle was fetched."""
+    if content is None:
+        (folder / SIGNATURES).unlink(missing_ok=True)
+    elif read_signatures(folder) != content:
+        write_atomically(folder / SIGNATURES, content.decode())

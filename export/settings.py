@@ -66,3 +66,5 @@ class ExportSettings(BaseModel):
     calibration_rows: int = Field(default=256, ge=8, le=10_000)
     """Training rows that fix the activation scales."""
     seed: int = Field(default=13, ge=0)
+    data_licence: str = "not stated"
+    """Of the training data, for the model card and the bill of materials."""

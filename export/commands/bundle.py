@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from export.commands.keys import SignWith, read_key
 from export.commands.variants_table import show_variants
 from export.terminal import RegistryUrl, console, failures_shown
 from training.terminal import quiet_libraries
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from export.manifest import Manifest
     from export.registry import Registry
     from export.settings import ExportSettings
+    from export.signing import SigningKey
     from training.run import RunDirectory, RunRecord
 
 
@@ -38,9 +40,15 @@ def bundle(
         ),
     ] = None,
     calibration_rows: Annotated[int, typer.Option(help="Training rows that fix the int8 scales.")] = 256,
+    data_licence: Annotated[
+        str | None,
+        typer.Option(help="Of the training data, for the card, such as CC-BY-4.0.", show_default="not stated"),
+    ] = None,
+    sign_with: SignWith = None,
     force: Annotated[bool, typer.Option("--force", help="Export again although nothing changed.")] = False,
 ) -> None:
     """Export, fuse, quantize, verify against the checkpoint, publish. Reuses the published version when nothing changed."""
+    from export.licences import NOT_STATED, stated_licence
     from export.registry import Registry
     from export.reuse import complete_run, published_version, step_fingerprint
     from export.settings import EncoderGate, ExportSettings, Gate
@@ -48,6 +56,9 @@ def bundle(
 
     quiet_libraries()
     limits = {} if min_agreement is None else {"min_agreement": min_agreement}
+    with failures_shown():
+        data = NOT_STATED if data_licence is None else stated_licence(data_licence)
+        key = read_key(sign_with)
     settings = ExportSettings(
         gate=Gate.model_validate({**limits, "max_drop": max_drop}),
         encoder_gate=EncoderGate.model_validate({**limits, "max_drop": max_drop}),
@@ -55,6 +66,7 @@ def bundle(
         half=fp16,
         tensorrt=tensorrt,
         calibration_rows=calibration_rows,
+        data_licence=data,
     )
     target = Registry(registry)
     with failures_shown():
@@ -64,10 +76,12 @@ def bundle(
         reused = None if force else published_version(target, record.name, fingerprint)
         if reused is not None:
             manifest = target.open(record.name, reused).manifest
+            if key is not None:
+                target.sign(record.name, reused, key)
             console.print(f"[green]reused[/] {record.name} version {reused}: run, settings and code did not change")
             show_variants(manifest)
         else:
-            manifest = _export(directory, record, target, settings, fingerprint)
+            manifest = _export(directory, record, target, settings, fingerprint, key)
         if label is not None:
             target.set_label(record.name, label, manifest.version)
         held = target.labels(record.name).items()
@@ -81,13 +95,18 @@ def bundle(
 
 
 def _export(
-    run: RunDirectory, record: RunRecord, target: Registry, settings: ExportSettings, fingerprint: str
+    run: RunDirectory,
+    record: RunRecord,
+    target: Registry,
+    settings: ExportSettings,
+    fingerprint: str,
+    key: SigningKey | None,
 ) -> Manifest:
     from export.bundling import export_run
     from training.progress import listener
 
     with listener(console) as progress:
-        published, candidates = export_run(run, record, target, settings, fingerprint, progress)
+        published, candidates = export_run(run, record, target, settings, fingerprint, progress, key)
     show_variants(published.manifest)
     for candidate in candidates:
         parity = candidate.variant.parity

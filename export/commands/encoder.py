@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from export.commands.keys import SignWith, read_key
 from export.terminal import RegistryUrl, console, failures_shown
 from training.terminal import quiet_libraries
 
@@ -33,6 +34,7 @@ def encoder(
     quantize: Annotated[bool, typer.Option(help="Try int8 variants; float32 is always made.")] = True,
     min_cosine: Annotated[float, typer.Option(help="Mean cosine of int8 vectors with the checkpoint's.")] = 0.99,
     min_agreement: Annotated[float, typer.Option(help="Share of texts with the same nearest neighbour.")] = 0.9,
+    sign_with: SignWith = None,
     force: Annotated[bool, typer.Option("--force", help="Export again although nothing changed.")] = False,
 ) -> None:
     """Export a sentence encoder for Embed and Score: one vector a text. Nothing is trained."""
@@ -44,12 +46,15 @@ def encoder(
 
     target = Registry(registry)
     with failures_shown():
+        key = read_key(sign_with)
         settings = EncoderSettings.of(
             name, model, texts, column, pooling, max_length, quantize, min_cosine, min_agreement
         )
         with listener(console) as progress:
-            manifest, refused = export_encoder(settings, target, progress, force)
+            manifest, refused = export_encoder(settings, target, progress, force, key)
         if refused is None:
+            if key is not None:
+                target.sign(name, manifest.version, key)
             console.print(f"[green]reused[/] {name} version {manifest.version}: encoder, texts and code did not change")
         console.print(variants_table(manifest))
         for variant in refused or []:

@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from export.commands.keys import TrustedKeyPaths, trusted_keys
 from export.commands.variants_table import show_variants
 from export.failures import MalformedBundle
 from export.terminal import Name, RegistryUrl, console, failures_shown
@@ -57,25 +58,28 @@ def show(
 
 
 def verify(
-    name: Name,
+    bundle: Annotated[
+        str, typer.Argument(help="news (stable), news@3, news@canary, or the path of a bundle's folder.")
+    ],
     registry: RegistryUrl = "models",
     version: Annotated[
         int | None, typer.Option(help="Default: the version labelled stable.", show_default=False)
     ] = None,
+    trusted_key: TrustedKeyPaths = None,
 ) -> None:
-    """Check every hash of a version and compute its golden answers on this machine."""
-    from export.golden_check import golden_faults
+    """Check every hash of a bundle, its signature, and its golden answers on this machine; ends with 1 if anything fails."""
+    from export.inspection import inspected
+    from export.places import placed
     from export.registry import Registry
 
-    source = Registry(registry)
-    with failures_shown():
-        opened = source.open(name, source.resolve(name, version))
-        faults = golden_faults(opened)
-        for variant in opened.manifest.variants:
-            fault = faults.get(variant.name)
-            console.print(f"[red]fails[/] {variant.name}: {fault}" if fault else f"[green]holds[/] {variant.name}")
-        if faults:
-            raise typer.Exit(1)
+    with failures_shown(), placed(bundle, Registry(registry), version) as place:
+        findings = inspected(place, trusted_keys(trusted_key))
+    for each in findings:
+        verdict = "[green]holds[/]" if each.fault is None else "[red]fails[/]"
+        said = f": {each.fault}" if each.fault else f" ({each.note})" if each.note else ""
+        console.print(f"{verdict} {escape(each.subject + said)}", highlight=False)
+    if any(each.fault is not None for each in findings):
+        raise typer.Exit(1)
 
 
 def _gives(manifest: Manifest) -> str:

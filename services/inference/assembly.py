@@ -12,11 +12,13 @@ from typing import Any
 import structlog
 import uvloop
 
+from export.failures import BadKey
 from export.registry import Registry
+from export.signing import TrustedKeys
 from services.inference.administration import ModelAdministration
 from services.inference.calls import Calls
 from services.inference.execution.session import preload_cuda
-from services.inference.loading import LoadedModel, load
+from services.inference.loading import LoadedModel, load, open_trusted
 from services.inference.metrics import Metrics
 from services.inference.pipeline import Pipeline
 from services.inference.reporting import Reporting
@@ -32,7 +34,7 @@ from services.platform.exposition import expose
 from services.platform.lifecycle import stop_signal
 from services.platform.logs import shape
 from services.platform.memory import return_large_blocks
-from services.platform.server import Connections, Server
+from services.platform.server import Connections, Server, ServerNotStarted
 from services.platform.telemetry import Tracing
 from services.platform.tls import TlsFiles
 
@@ -128,12 +130,25 @@ class InferenceServer:
 
 
 def _reconciler(models: Models, settings: InferenceSettings, scheduler: Scheduler, metrics: Metrics) -> Reconciler:
-    registry = Registry(settings.registry)
+    registry = Registry(settings.registry, trusted=_trusted(settings))
 
     def load_version(name: str, version: int) -> LoadedModel:
-        return load(registry.open(name, version), settings, scheduler, metrics)
+        return load(open_trusted(registry, name, version, metrics), settings, scheduler, metrics)
 
     return Reconciler(Following(registry, settings.models), Holdings(load_version, metrics), models, metrics)
+
+
+def _trusted(settings: InferenceSettings) -> TrustedKeys | None:
+    """Whose signature bundles need; None where they need none."""
+    if not settings.trusted:
+        return None
+    keys = TrustedKeys(settings.trusted)
+    try:
+        known = keys.read()
+    except BadKey as error:
+        raise ServerNotStarted(f"trusted_keys: {error}") from None
+    log.info("signatures required", keys=sorted(known))
+    return keys
 
 
 def _connections(settings: InferenceSettings, shared_port: bool) -> Connections:

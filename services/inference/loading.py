@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from export.bundle import Bundle
-from export.failures import MalformedBundle
+from export.failures import MalformedBundle, UntrustedBundle
 from export.golden import Golden
 from export.manifest import Manifest, Variant
+from export.registry import Registry
 from services.inference.execution.computation import Computation
 from services.inference.execution.variant_choice import prepare
 from services.inference.metrics import Metrics
@@ -20,6 +23,8 @@ from services.inference.statistics import ModelStatistics
 from services.inference.tokenization import Tokenization
 
 DROPPED = ("expired", "cancelled", "refused")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +49,16 @@ class LoadedModel:
     def version(self) -> int:
         """Version of the bundle."""
         return self.manifest.version
+
+
+def open_trusted(registry: Registry, name: str, version: int, metrics: Metrics) -> Bundle:
+    """A verified bundle; of one that nobody trusted has signed the operator hears. Raises UntrustedBundle, MalformedBundle."""
+    try:
+        return registry.open(name, version)
+    except UntrustedBundle as error:
+        metrics.bundles_untrusted.labels(name, str(version)).inc()
+        log.error("bundle not trusted", model=name, version=version, why=str(error))
+        raise
 
 
 def load(bundle: Bundle, settings: InferenceSettings, scheduler: Scheduler, metrics: Metrics) -> LoadedModel:

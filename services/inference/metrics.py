@@ -59,6 +59,9 @@ class Metrics:
         )
         self.model_loads = self._counter("model_loads", "Versions that were loaded.", MODEL)
         self.model_load_failures = self._counter("model_load_failures", "Versions that could not be loaded.", MODEL)
+        self.bundles_untrusted = self._counter(
+            "bundles_untrusted", "Bundles that were not loaded because no trusted key signed them.", MODEL
+        )
         self.labels_behind = self._gauge(
             "labels_behind",
             "Labels that a former version answers for, because theirs cannot be loaded.",

@@ -31,6 +31,8 @@ class InferenceSettings(BaseSettings):
     """Folder or fsspec URL of the model registry."""
     models: str = ""
     """Comma-separated `name`, `name@label` or `name:version`; empty: every version that the registry points at."""
+    trusted_keys: str = ""
+    """Comma-separated public keys (.pub), or folders of them; with any, only bundles that one of them signed are loaded."""
     registry_poll_s: float = Field(default=5.0, ge=0)
     """How often the registry is looked at for changes that others made; 0: never."""
     host: str = Field(default="127.0.0.1", json_schema_extra=_section("Addresses"))
@@ -131,6 +133,11 @@ class InferenceSettings(BaseSettings):
         if self.device == "tensorrt" and self.max_batch_texts > MOST_TENSORRT_TEXTS:
             raise ValueError(f"max_batch_texts ({self.max_batch_texts}) is above {MOST_TENSORRT_TEXTS} on tensorrt")
         return self
+
+    @property
+    def trusted(self) -> tuple[Path, ...]:
+        """`trusted_keys`, apart; empty where every bundle is trusted."""
+        return tuple(Path(part.strip()) for part in self.trusted_keys.split(",") if part.strip())
 
     @property
     def state(self) -> Path:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from rich.console import Console
 
 from export.bundling import Exporter, export_run
 from export.failures import ExportFailure, ParityNotProven
 from export.golden_check import golden_faults
 from export.graph import export_graph
+from export.inspection import inspected
+from export.manifest import Licences
 from export.measurement import Runner
+from export.places import Place
 from export.quantization import FLOAT, HALF
 from export.registry import Registry
 from export.reuse import complete_run, published_version, step_fingerprint
 from export.rows import feed, tokenize
 from export.settings import ExportSettings, Gate
+from export.signing import SigningKey, TrustedKeys, generate
 from tests.fakes.spoiled_graph import spoiled
 from tests.fakes.tiny_encoder import toy_rows, write_rows, write_tiny_encoder
 from training.dataset import Example, Split
@@ -105,6 +112,28 @@ def test_a_run_becomes_a_proven_bundle_and_is_reused(run: RunDirectory, record: 
     assert golden_faults(bundle) == {}
     assert published_version(registry, "toy", fingerprint) == 1
     assert published_version(registry, "toy", step_fingerprint(record, ExportSettings(calibration_rows=65))) is None
+
+
+def test_a_bundle_says_its_licences_lists_its_parts_and_is_signed(
+    run: RunDirectory, record: RunRecord, tmp_path: Path
+) -> None:
+    private, public, _ = generate(tmp_path / "keys")
+    registry = Registry(str(tmp_path / "models"), trusted=TrustedKeys((public,)))
+    settings = ExportSettings(quantize=False, data_licence="公司内部数据")
+    bundle, _ = export_run(run, record, registry, settings, "0" * 64, Steps(QUIET), SigningKey.read(private))
+    manifest = bundle.manifest
+    assert manifest.licences == Licences(weights="unknown", data="公司内部数据")
+    card = bundle.file(manifest.model_card).read_text(encoding="utf-8")
+    for heading in ("## Intended use", "## Metrics", "## Variants", "## Limits", "## Licences"):
+        assert heading in card
+    assert "- Training data: 公司内部数据" in card
+    assert manifest.sbom is not None
+    bill = bundle.file(manifest.sbom).read_text(encoding="utf-8")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
+    names = {each["name"] for each in json.loads(bill)["components"]}
+    assert {"torch", "transformers", "onnx", "tokenizers", "training data", record.encoder} <= names
+    place = Place(bundle.path, "toy", ("toy", 1))
+    assert [each.fault for each in inspected(place, TrustedKeys((public,))) if each.fault] == []
 
 
 def test_a_static_int8_answer_does_not_depend_on_batch_mates(
