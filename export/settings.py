@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from export.recipes.catalogue import DEFAULT, UnknownRecipe, named
 
 
 class Gate(BaseModel):
@@ -59,6 +61,8 @@ class ExportSettings(BaseModel):
     """That of sentence encoders."""
     quantize: bool = True
     """False: no int8 variant."""
+    variants: str = DEFAULT
+    """Which are made: as `export.recipes.catalogue` reads it."""
     half: bool = False
     """Adds a float16 variant for CUDA."""
     tensorrt: bool = False
@@ -66,3 +70,17 @@ class ExportSettings(BaseModel):
     calibration_rows: int = Field(default=256, ge=8, le=10_000)
     """Training rows that fix the activation scales."""
     seed: int = Field(default=13, ge=0)
+
+    @model_validator(mode="after")
+    def _known(self) -> ExportSettings:
+        if self.variants == DEFAULT:
+            return self
+        if not self.quantize:
+            raise ValueError(
+                "variants says what is made, and quantize says that nothing is quantized: leave one of them out"
+            )
+        try:
+            named(self.variants)
+        except UnknownRecipe as error:
+            raise ValueError(str(error)) from None
+        return self
