@@ -21,6 +21,7 @@ PLANTED = [
     ("torch-free", "services/platform/logs.py", "import training.run"),
     ("torch-free", "services/inference/versions/models.py", "import export.graph"),
     ("manifest-is-pure", "export/registry.py", "import onnxruntime"),
+    ("recipes-declared", "export/recipes/catalogue.py", "import onnx"),
     ("services-apart", "services/quickstart/__main__.py", "import services.inference.settings"),
     ("platform-below", "services/platform/server.py", "import services.inference.settings"),
     ("generated-code", "services/inference/pipeline.py", "import bertline.inference.v1.inference_pb2"),
