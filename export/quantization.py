@@ -40,14 +40,13 @@ def write_graph(recipe: Recipe, graphs: Graphs, target: Path) -> Path:
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """onnxruntime's tools print, warn of what is meant, and one of them configures logging where it is imported."""
-    root, tools = logging.getLogger(), logging.getLogger("onnxruntime.transformers")
-    level, handlers, former = root.level, list(root.handlers), tools.level
-    root.setLevel(logging.ERROR)
-    tools.setLevel(logging.ERROR)
+    root = logging.getLogger()
+    level, handlers, disabled = root.level, list(root.handlers), root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
+        logging.disable(disabled)
         root.setLevel(level)
-        tools.setLevel(former)
         root.handlers[:] = handlers
