@@ -12,6 +12,7 @@ from export.commands.encoder import encoder
 from export.commands.keys import keygen, sign
 from export.commands.labelling import label, rollback, unlabel
 from export.commands.looking import list_models, show, verify
+from export.commands.recipes import recipes
 from export.commands.transfer import pull, push
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ make()(bundle)
 make()(encoder)
 look("list")(list_models)
 look()(show)
+look()(recipes)
 look()(verify)
 look()(diff)
 decide()(label)

@@ -19,7 +19,7 @@ from export.licences import licences_of
 from export.manifest import Manifest
 from export.measurement import Runner
 from export.model_card import model_card
-from export.quantization import Recipe
+from export.recipes.kinds import Recipe
 from export.registry import Registry
 from export.rows import Row, feed, tokenize
 from export.run_manifest import has_prediction_sets, run_manifest
@@ -63,13 +63,14 @@ class Exporter:
         self._test_outside = self._outside(Split.TEST)
 
     def candidates(self) -> list[Candidate]:
-        """float32, the first quantized recipe that passes with all that failed before it, and what is asked for for GPUs."""
+        """What `Workshop.measured` makes of the settings, and what is asked for for GPUs."""
         self._progress("exporting the graph", 0, 1)
         raw = export_graph(self._model, self._work / "raw.onnx", self._scoped)
         self._progress("exporting the graph", 1, 1)
         workshop = Workshop(raw, self._model.config, self._pad, self._work, self._progress)
-        found = workshop.measured(self.measure, self._calibration() if self._settings.quantize else [])
-        return found + workshop.for_gpus(self.measure, self._settings.half, self._settings.tensorrt)
+        rows, wanted = self._calibration(), self._settings
+        found = workshop.measured(self.measure, rows if wanted.quantize else [], wanted.variants)
+        return found + workshop.for_gpus(self.measure, wanted.half, wanted.tensorrt, rows, wanted.variants)
 
     def _calibration(self) -> list[Row]:
         examples = list(self._run.examples(Split.TRAIN))

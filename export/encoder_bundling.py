@@ -15,7 +15,7 @@ from export.graph import export_encoder_graph
 from export.licences import licences_of
 from export.manifest import Manifest
 from export.measurement import Runner
-from export.quantization import Recipe
+from export.recipes.kinds import Recipe
 from export.rows import Row
 from export.settings import ExportSettings
 from export.variants import Candidate, Workshop, described, refused
@@ -76,14 +76,15 @@ class EncoderExporter:
         self._reference = EncoderReference.of(rows, encoder.vectors(rows), expected, material.quality)
 
     def candidates(self) -> list[Candidate]:
-        """float32, the first quantized recipe that passes with all that failed before it, and what is asked for for GPUs."""
+        """What `Workshop.measured` makes of the settings, and what is asked for for GPUs."""
         self._progress("exporting the graph", 0, 1)
         config = self._encoder.module.config
         raw = export_encoder_graph(self._encoder.module, config, self._work / "raw.onnx")
         self._progress("exporting the graph", 1, 1)
         workshop = Workshop(raw, config, self._encoder.pad, self._work, self._progress)
-        found = workshop.measured(self.measure, self._material.calibration if self._settings.quantize else [])
-        return found + workshop.for_gpus(self.measure, self._settings.half, self._settings.tensorrt)
+        rows, wanted = self._material.calibration, self._settings
+        found = workshop.measured(self.measure, rows if wanted.quantize else [], wanted.variants)
+        return found + workshop.for_gpus(self.measure, wanted.half, wanted.tensorrt, rows, wanted.variants)
 
     def measure(self, recipe: Recipe, path: Path) -> Candidate:
         """Proves and times one variant; it may fail the gate."""

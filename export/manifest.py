@@ -129,7 +129,8 @@ class Variant(Contract):
     name: str = Field(pattern=NAME_PATTERN)
     """For example "fp32" or "int8-static"."""
     file: FileEntry
-    precision: Literal["fp32", "fp16", "int8"]
+    precision: Literal["fp32", "fp16", "int8", "int4"]
+    """Of the weights that take most of its time."""
     device: Literal["cpu", "cuda", "tensorrt", "any"]
     """Where this variant is meant to run."""
     recipe: dict[str, str | int | float | bool | list[str]]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from export.recipes.catalogue import DEFAULT, UnknownRecipe, named
 
 
 class Gate(BaseModel):
@@ -59,6 +61,8 @@ class ExportSettings(BaseModel):
     """That of sentence encoders."""
     quantize: bool = True
     """False: no int8 variant."""
+    variants: str = DEFAULT
+    """Which are made: as `export.recipes.catalogue` reads it."""
     half: bool = False
     """Adds a float16 variant for CUDA."""
     tensorrt: bool = False
@@ -68,3 +72,17 @@ class ExportSettings(BaseModel):
     seed: int = Field(default=13, ge=0)
     data_licence: str = "not stated"
     """Of the training data, for the model card and the bill of materials."""
+
+    @model_validator(mode="after")
+    def _known(self) -> ExportSettings:
+        if self.variants == DEFAULT:
+            return self
+        if not self.quantize:
+            raise ValueError(
+                "variants says what is made, and quantize says that nothing is quantized: leave one of them out"
+            )
+        try:
+            named(self.variants)
+        except UnknownRecipe as error:
+            raise ValueError(str(error)) from None
+        return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from transformers import PretrainedConfig
 
 from export.bundle import entry
+from export.failures import ExportFailure
 from export.fusion import fuse
 from export.manifest import ParityProof, Variant
-from export.measurement import Runner
-from export.quantization import FLOAT, HALF, PLAIN, QUANTIZED, Recipe, halve, prepare_graph, quantize
-from export.rows import Row, feed
+from export.quantization import write_graph
+from export.recipes.catalogue import ALL, DEFAULT, FLOAT, HALF, PLAIN, QUANTIZED, named
+from export.recipes.graphs import Graphs
+from export.recipes.kinds import Recipe
+from export.rows import Row
 from training.progress import Steps
 
 
@@ -49,45 +52,55 @@ class Workshop:
 
     def __init__(self, raw: Path, config: PretrainedConfig, pad: int, work: Path, progress: Steps) -> None:
         self.raw = raw
-        self.fused = work / f"{FLOAT.name}.onnx"
+        self.fused = work / "fused.onnx"
         self._pad = pad
         self._work = work
         self._progress = progress
         fuse(raw, self.fused, config)
 
-    def measured(self, measure: Measure, calibration: Sequence[Row]) -> list[Candidate]:
-        """float32, and the first quantized recipe that passes, with all that failed before it.
+    def measured(self, measure: Measure, calibration: Sequence[Row], variants: str = DEFAULT) -> list[Candidate]:
+        """What `variants` wants, each made and measured: by default float32 and the first quantized recipe that passes, with all
+        that failed before it; "all" that run on a CPU; or those named.
 
-        Scales are fixed on the rows of `calibration`; without any, nothing is quantized.
+        Scales are fixed on the rows of `calibration`; without any, nothing is quantized by default. Raises ExportFailure where a
+        recipe is named that needs rows.
         """
-        found = [measure(FLOAT, self.fused)]
-        for recipe, path in self._quantized(calibration):
-            found.append(measure(recipe, path))
+        graphs = self._graphs(calibration)
+        if variants != DEFAULT:
+            return [self._made(recipe, graphs, measure) for recipe in self._feasible(variants, calibration)]
+        found = [self._made(FLOAT, graphs, measure)]
+        for recipe in QUANTIZED if calibration else ():
+            found.append(self._made(recipe, graphs, measure))
             if found[-1].passed:
                 break
         return found
 
-    def for_gpus(self, measure: Measure, half: bool, tensorrt: bool) -> list[Candidate]:
-        """What is asked for besides."""
-        found = []
-        if half:
-            found.append(measure(HALF, halve(self.fused, self._work / f"{HALF.name}.onnx")))
-        if tensorrt:
-            found.append(measure(PLAIN, prepare_graph(self.raw, self._work / f"{PLAIN.name}.onnx")))
-        return found
+    def for_gpus(
+        self, measure: Measure, half: bool, tensorrt: bool, calibration: Sequence[Row] = (), variants: str = DEFAULT
+    ) -> list[Candidate]:
+        """What is asked for besides, unless `variants` names it. On the rows of `calibration` float16 must not overflow."""
+        known = set() if variants in {DEFAULT, ALL} else {recipe.name for recipe in named(variants)}
+        asked = [HALF] * half + [PLAIN] * tensorrt
+        graphs = self._graphs(calibration)
+        return [self._made(recipe, graphs, measure) for recipe in asked if recipe.name not in known]
 
-    def _quantized(self, calibration: Sequence[Row]) -> Iterator[tuple[Recipe, Path]]:
-        if not calibration:
-            return
-        prepared = prepare_graph(self.raw, self._work / "prepared.onnx")
-        names = Runner(self.raw, self._pad).names
-        for recipe in QUANTIZED:
-            task = f"quantizing {recipe.name}"
-            self._progress(task, 0, 1)
-            feeds = [feed([row], names, self._pad) for row in calibration]
-            path = quantize(recipe, prepared, self._work / f"{recipe.name}.onnx", feeds)
-            self._progress(task, 1, 1)
-            yield recipe, path
+    def _graphs(self, calibration: Sequence[Row]) -> Graphs:
+        return Graphs(self.raw, self.fused, self._pad, self._work, calibration)
+
+    @staticmethod
+    def _feasible(variants: str, calibration: Sequence[Row]) -> list[Recipe]:
+        recipes = named(variants)
+        lacking = [] if calibration else [recipe for recipe in recipes if recipe.needs_rows]
+        if lacking and variants != ALL:
+            raise ExportFailure(f"{lacking[0].name} needs rows to fix its scales on, and there are none")
+        return [recipe for recipe in recipes if recipe not in lacking]
+
+    def _made(self, recipe: Recipe, graphs: Graphs, measure: Measure) -> Candidate:
+        task = f"making {recipe.name}"
+        self._progress(task, 0, 1)
+        path = write_graph(recipe, graphs, self._work / f"{recipe.name}.onnx")
+        self._progress(task, 1, 1)
+        return measure(recipe, path)
 
 
 def described(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from export.commands.keys import SignWith, read_key
+from export.commands.recipes import known_variants
 from export.commands.variants_table import show_variants
+from export.recipes.catalogue import DEFAULT
 from export.terminal import RegistryUrl, console, failures_shown
 from training.terminal import quiet_libraries
 
@@ -27,6 +29,13 @@ def bundle(
         str | None, typer.Option(help="Label to point at the new version, such as stable or canary.")
     ] = None,
     quantize: Annotated[bool, typer.Option(help="Try int8 variants; float32 is always made.")] = True,
+    variants: Annotated[
+        str,
+        typer.Option(
+            help="`default`, `all` that run on a CPU, or names of `python -m export recipes`, separated by commas.",
+            callback=known_variants,
+        ),
+    ] = DEFAULT,
     fp16: Annotated[bool, typer.Option("--fp16", help="Add a float16 variant for CUDA.")] = False,
     tensorrt: Annotated[bool, typer.Option("--tensorrt", help="Add a float32 variant for TensorRT.")] = False,
     max_drop: Annotated[
@@ -55,6 +64,8 @@ def bundle(
     from training.run import RunDirectory
 
     quiet_libraries()
+    if variants != DEFAULT and not quantize:
+        raise typer.BadParameter("--no-quantize makes float32 alone and --variants says what is made: leave one out")
     limits = {} if min_agreement is None else {"min_agreement": min_agreement}
     with failures_shown():
         data = NOT_STATED if data_licence is None else stated_licence(data_licence)
@@ -63,6 +74,7 @@ def bundle(
         gate=Gate.model_validate({**limits, "max_drop": max_drop}),
         encoder_gate=EncoderGate.model_validate({**limits, "max_drop": max_drop}),
         quantize=quantize,
+        variants=variants,
         half=fp16,
         tensorrt=tensorrt,
         calibration_rows=calibration_rows,

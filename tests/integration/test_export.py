@@ -12,7 +12,9 @@ import torch
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from rich.console import Console
+from typer.testing import CliRunner
 
+from export.__main__ import app as export_app
 from export.bundling import Exporter, export_run
 from export.failures import ExportFailure, ParityNotProven
 from export.golden_check import golden_faults
@@ -22,6 +24,7 @@ from export.manifest import Licences
 from export.measurement import Runner
 from export.places import Place
 from export.quantization import FLOAT, HALF
+from export.recipes.catalogue import RECIPES
 from export.registry import Registry
 from export.reuse import complete_run, published_version, step_fingerprint
 from export.rows import feed, tokenize
@@ -212,3 +215,46 @@ def test_server_and_trainer_tokenize_alike(run: RunDirectory, record: RunRecord)
     trained = encode(examples, load_tokenizer(str(run.checkpoint)), range(4), 16)
     served = tokenize(examples, run.checkpoint / "tokenizer.json", 16)
     assert [row.input_ids for row in trained.rows] == [row.ids for row in served]
+
+
+def test_the_variants_that_are_named_are_made_and_those_that_pass_are_published_fastest_first(
+    run: RunDirectory, record: RunRecord, tmp_path: Path
+) -> None:
+    names = ["int8-static-small", "weights4", "fp32"]
+    where = ["--run", str(run.root), "--registry", str(tmp_path), "--max-drop", "50", "--min-agreement", "0.5"]
+    command = ["bundle", *where, "--calibration-rows", "64", "--variants", ",".join([*names, "int8-dynamic"])]
+    done = CliRunner().invoke(export_app, command, terminal_width=200)
+    assert done.exit_code == 0, done.output
+    registry = Registry(str(tmp_path))
+    bundle = registry.open("toy", 1)
+    published = bundle.manifest.variants
+    assert {each.name for each in published} >= set(names)
+    assert {each.name for each in published} <= {*names, "int8-dynamic"}
+    speeds = [each.texts_per_second for each in published]
+    assert speeds == sorted(speeds, key=lambda speed: -(speed or 0))
+    kinds = {each.name: (each.precision, each.recipe["kind"]) for each in published}
+    assert kinds["weights4"] == ("int4", "weight-only")
+    assert golden_faults(bundle) == {}
+    again = CliRunner().invoke(export_app, command, terminal_width=200)
+    assert "reused" in again.output
+    other = CliRunner().invoke(export_app, [*command[:-1], "fp32"], terminal_width=200)
+    assert "published toy version 2" in other.output
+    assert [each.name for each in registry.open("toy", 2).manifest.variants] == ["fp32"]
+
+
+def test_an_unknown_variant_is_refused_before_anything_is_made(run: RunDirectory, tmp_path: Path) -> None:
+    where = ["--run", str(run.root), "--registry", str(tmp_path / "models")]
+    refused = CliRunner().invoke(export_app, ["bundle", *where, "--variants", "int3"], terminal_width=400)
+    assert refused.exit_code == 2
+    assert "no recipe is called 'int3'" in refused.output
+    assert "int8-static-small" in refused.output
+    both = CliRunner().invoke(export_app, ["bundle", *where, "--variants", "all", "--no-quantize"], terminal_width=200)
+    assert both.exit_code == 2
+    assert not (tmp_path / "models").exists()
+
+
+def test_every_recipe_is_listed_with_what_it_is() -> None:
+    listed = CliRunner().invoke(export_app, ["recipes"], terminal_width=200)
+    assert listed.exit_code == 0
+    for recipe in RECIPES:
+        assert recipe.name in listed.output

@@ -23,6 +23,7 @@ PLANTED = [
     ("manifest-is-pure", "export/registry.py", "import onnxruntime"),
     ("manifest-is-pure", "export/transfer.py", "import training.run"),
     ("cryptography-in-one-place", "services/inference/loading.py", "import cryptography"),
+    ("recipes-declared", "export/recipes/catalogue.py", "import onnx"),
     ("services-apart", "services/quickstart/__main__.py", "import services.inference.settings"),
     ("platform-below", "services/platform/server.py", "import services.inference.settings"),
     ("generated-code", "services/inference/pipeline.py", "import bertline.inference.v1.inference_pb2"),
