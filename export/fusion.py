@@ -16,8 +16,12 @@ from transformers import PretrainedConfig
 FUSIBLE = {"bert", "roberta", "xlm-roberta", "distilbert", "camembert", "electra", "mpnet"}
 
 
-def fuse(source: Path, target: Path, config: PretrainedConfig) -> dict[str, int]:
-    """Writes the fused graph; returns how many operators of each kind it holds. Unknown architectures stay as they are."""
+def fuse(source: Path, target: Path, config: PretrainedConfig, separate_projections: bool = False) -> dict[str, int]:
+    """Writes the fused graph; returns how many operators of each kind it holds. Unknown architectures stay as they are.
+
+    `separate_projections`: queries, keys and values come from products of their own, beside the attention (MultiHeadAttention);
+    otherwise one operator holds both (Attention).
+    """
     if config.model_type not in FUSIBLE:
         target.write_bytes(source.read_bytes())
         return {}
@@ -25,6 +29,7 @@ def fuse(source: Path, target: Path, config: PretrainedConfig) -> dict[str, int]
     options = FusionOptions("bert")
     options.use_raw_attention_mask(True)
     options.enable_embed_layer_norm = False
+    options.use_multi_head_attention = separate_projections
     heads, width = config.num_attention_heads, config.hidden_size
     fused = optimizer.optimize_model(
         str(source), "bert", num_heads=heads, hidden_size=width, optimization_options=options, opt_level=0

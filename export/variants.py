@@ -53,6 +53,7 @@ class Workshop:
     def __init__(self, raw: Path, config: PretrainedConfig, pad: int, work: Path, progress: Steps) -> None:
         self.raw = raw
         self.fused = work / "fused.onnx"
+        self._config = config
         self._pad = pad
         self._work = work
         self._progress = progress
@@ -85,7 +86,7 @@ class Workshop:
         return [self._made(recipe, graphs, measure) for recipe in asked if recipe.name not in known]
 
     def _graphs(self, calibration: Sequence[Row]) -> Graphs:
-        return Graphs(self.raw, self.fused, self._pad, self._work, calibration)
+        return Graphs(self.raw, self.fused, self._config, self._pad, self._work, calibration)
 
     @staticmethod
     def _feasible(variants: str, calibration: Sequence[Row]) -> list[Recipe]:

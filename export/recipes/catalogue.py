@@ -16,6 +16,7 @@ PLAIN = Float("fp32-plain", device="tensorrt", fused=False)
 HALF = Half("fp16")
 
 QUANTIZED = (
+    Static("int8-fused", fused=True),
     Static("int8-static"),
     Static("int8-static-smooth", smoothing=0.5),
     # the first feed-forward blocks hold the widest activations

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import onnx
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
+from transformers import PretrainedConfig
 
+from export.fusion import fuse
 from export.recipes.calibration import batches
 from export.rows import Feed, Row
 
@@ -20,9 +23,12 @@ thousandth of the model's time."""
 class Graphs:
     """Forms of one graph in a working folder; each is made when first asked for."""
 
-    def __init__(self, raw: Path, fused: Path, pad: int, work: Path, rows: Sequence[Row]) -> None:
+    def __init__(
+        self, raw: Path, fused: Path, config: PretrainedConfig, pad: int, work: Path, rows: Sequence[Row]
+    ) -> None:
         self.raw = raw
         self.fused = fused
+        self._config = config
         self.work = work
         self._rows = rows
         self._pad = pad
@@ -31,6 +37,15 @@ class Graphs:
     def prepared(self) -> Path:
         """With inferred shapes and folded constants, which the quantizers need."""
         return prepare_graph(self.raw, self.work / "prepared.onnx")
+
+    @cached_property
+    def fused_apart(self) -> Path:
+        """Fused, but products with weights stand apart from the attention, so that they can be quantized; shapes inferred."""
+        target = self.work / "fused-apart.onnx"
+        fuse(self.prepared, target, self._config, separate_projections=True)
+        # ONNX's own inference does not know fused operators
+        onnx.save(SymbolicShapeInference.infer_shapes(onnx.load(str(target)), auto_merge=True), str(target))
+        return target
 
     @cached_property
     def feeds(self) -> list[Feed]:

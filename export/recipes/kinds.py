@@ -145,6 +145,8 @@ class Static:
     """Whether embedding tables are int8 with one scale a row."""
     exclude: str = NOTHING
     """Nodes whose name matches stay float32."""
+    fused: bool = False
+    """Whether operators are fused first and what stands around the products is made cheap, see `export.recipes.lean`."""
     device: Device = "cpu"
     precision: ClassVar[Precision] = "int8"
     needs_rows: ClassVar[bool] = True
@@ -153,7 +155,7 @@ class Static:
         """For the manifest."""
         described: Described = {
             "kind": "static int8",
-            "format": "QDQ",
+            "format": "integer operators" if self.fused else "QDQ",
             "activations": "uint8, asymmetric, per tensor",
             "weights": described_weights(self.weights, self.per_channel),
             "calibration": self.calibration.describe(),
@@ -170,6 +172,7 @@ class Static:
         parts += ["outputs too"] * self.outputs + ["embeddings int8 by rows"] * self.row_wise_embeddings
         parts += [] if self.smoothing is None else [f"SmoothQuant {self.smoothing}"]
         parts += [] if self.exclude == NOTHING else [f"without {self.exclude}"]
+        parts += ["fused"] * self.fused
         return "; ".join(parts)
 
 

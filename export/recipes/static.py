@@ -12,6 +12,7 @@ from export.recipes.calibration import CalibrationRows
 from export.recipes.embeddings import store_by_rows
 from export.recipes.graphs import Graphs, of_detector
 from export.recipes.kinds import DENSE, Entropy, MinMax, Percentile, Static
+from export.recipes.lean import make_lean
 from export.recipes.smoothing import smooth
 
 METHODS = {
@@ -23,7 +24,7 @@ METHODS = {
 
 def quantize_statically(recipe: Static, graphs: Graphs, target: Path) -> None:
     """Writes the quantized graph; `graphs` must know training rows."""
-    source = graphs.prepared
+    source = graphs.fused_apart if recipe.fused else graphs.prepared
     if recipe.smoothing is not None:
         smoothed = onnx.load(str(source))
         smooth(smoothed, graphs.feeds, recipe.smoothing, graphs.work / "observed.onnx")
@@ -46,6 +47,7 @@ def quantize_statically(recipe: Static, graphs: Graphs, target: Path) -> None:
         nodes_to_exclude=[*of_detector(graph), *kept],
         extra_options={
             "MatMulConstBOnly": True,
+            "DefaultTensorType": onnx.TensorProto.FLOAT,
             "WeightSymmetric": small,
             "ActivationSymmetric": False,
             "CalibTensorRangeSymmetric": False,
@@ -56,3 +58,5 @@ def quantize_statically(recipe: Static, graphs: Graphs, target: Path) -> None:
     )
     if recipe.row_wise_embeddings:
         store_by_rows(target)
+    if recipe.fused:
+        make_lean(target)

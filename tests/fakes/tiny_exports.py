@@ -10,6 +10,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from transformers import PretrainedConfig
 
 from export.fusion import fuse
 from export.graph import export_graph
@@ -24,10 +25,11 @@ from training.heads import HeadSettings, SequenceClassifier, load_encoder
 
 @dataclass(frozen=True, slots=True)
 class TinyExport:
-    """The forms of the graph, and the rows."""
+    """The forms of the graph, the rows, and what the encoder says of itself."""
 
     graphs: Graphs
     rows: list[Row]
+    config: PretrainedConfig
 
     def made(self, recipe: Recipe) -> Path:
         return write_graph(recipe, self.graphs, self.graphs.work / f"{recipe.name}.onnx")
@@ -48,7 +50,7 @@ def tiny_export(folder: Path, count: int = 24) -> TinyExport:
     fuse(raw, folder / "fused.onnx", model.config)
     texts = [text if row % 2 else f"{text} {text}" for row, (text, _) in enumerate(toy_rows(count))]
     rows = tokenize([Example(text, "a") for text in texts], location / "tokenizer.json", 64)
-    return TinyExport(Graphs(raw, folder / "fused.onnx", 0, folder, rows), rows)
+    return TinyExport(Graphs(raw, folder / "fused.onnx", model.config, 0, folder, rows), rows, model.config)
 
 
 def with_overflow(graph: Path, target: Path) -> Path:

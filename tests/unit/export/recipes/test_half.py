@@ -43,7 +43,7 @@ def test_a_planted_overflow_is_computed_in_float32_and_without_rows_nobody_knows
     names = {each.name for each in onnx.load(planted).graph.input}
 
     def logits(rows: Sequence[Row]) -> NDArray[np.float32]:
-        graphs = Graphs(tiny.graphs.raw, planted, 0, tmp_path, rows)
+        graphs = Graphs(tiny.graphs.raw, planted, tiny.config, 0, tmp_path, rows)
         half = write_graph(HALF, graphs, tmp_path / "half.onnx")
         (found,) = ReferenceEvaluator(str(half)).run(None, dict(feed(tiny.rows[:1], names, 0)))
         assert found.dtype == np.float32
