@@ -45,6 +45,11 @@ class LoadedModel:
         """Version of the bundle."""
         return self.manifest.version
 
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by."""
+        return self.manifest.temperature_of(self.variant)
+
 
 def load(bundle: Bundle, settings: InferenceSettings, scheduler: Scheduler, metrics: Metrics) -> LoadedModel:
     """Loads and warms a bundle. Raises MalformedBundle when no variant works here, DeviceUnavailable for CUDA."""
@@ -63,7 +68,7 @@ def load(bundle: Bundle, settings: InferenceSettings, scheduler: Scheduler, metr
     variant = execution.variant
     statistics = ModelStatistics()
     observer = ModelObserver(metrics, manifest, statistics)
-    lane = scheduler.lane(Computation(execution.layout, manifest), execution.limits, observer)
+    lane = scheduler.lane(Computation(execution.layout, manifest, variant), execution.limits, observer)
     served = Served(manifest.name, manifest.version, variant.name)
     cache = ResponseCache(settings.cache_bytes) if settings.cache_bytes else None
     return LoadedModel(manifest, variant, tokenization, lane, statistics, served, cache, observer)
