@@ -16,6 +16,7 @@ from training.duplicates import identity
 from training.fingerprint import files_fingerprint
 from training.run import Part, RunDirectory, RunRecord
 
+LONGEST_NAME = 40
 LEARNED_FROM: tuple[Part, ...] = (Split.TRAIN, "augmented", "unlabelled")
 
 
@@ -48,6 +49,11 @@ def students_of(folders: Sequence[Path], run: RunDirectory, record: RunRecord) -
         _require_fit(student, run, record)
         students.append(student)
     names = [student.name for student in students]
+    if long := [name for name in names if len(name) > LONGEST_NAME]:
+        raise ExportFailure(
+            f"candidate run {', '.join(long)}: names of variants begin with it, so it may have {LONGEST_NAME} characters; "
+            "train it with a shorter --name"
+        )
     if doubled := sorted({name for name in names if names.count(name) > 1 or name in {record.name, *CATALOGUE}}):
         raise ExportFailure(
             f"candidate run {', '.join(doubled)}: its variants need another name; train it with another --name"

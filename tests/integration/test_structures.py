@@ -163,6 +163,7 @@ def test_what_loses_too_much_is_refused_with_its_figures_and_not_quantized(
         ({"max_length": 32}, "up to 32 tokens"),
         ({"name": "full"}, "another name"),
         ({"name": "heads-25"}, "another name"),
+        ({"name": "x" * 41}, "shorter --name"),
     ],
 )
 def test_a_run_that_does_not_fit_is_refused(
