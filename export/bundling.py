@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +13,31 @@ from numpy.typing import NDArray
 
 from export.assembly import GOLDEN_ROWS, assemble
 from export.bundle import Bundle
+from export.comparison import Comparison
 from export.comparisons import comparison_of
 from export.encoder_run import run_encoder_exporter
 from export.graph import export_graph
 from export.licences import licences_of
-from export.manifest import Manifest
+from export.manifest import Manifest, ParityProof
 from export.measurement import Runner
 from export.model_card import model_card
 from export.recipes.kinds import Recipe
 from export.registry import Registry
-from export.rows import Row, feed, tokenize
+from export.rows import Row, encoded, feed, tokenize
 from export.run_manifest import has_prediction_sets, run_manifest
 from export.scope_proof import ScopeReference
 from export.settings import ExportSettings
 from export.signing import SigningKey
+from export.structure.candidates import Full, Structures, require_whole
+from export.structure.network import Network, as_variant, beside_the_full_one, own_gate
+from export.structure.trimming import trim_run
+from export.structure.vocabulary import Trimming
 from export.terms import terms_of
 from export.variants import Candidate, Workshop, described, refused
-from export.verification import Reference, awkward_shapes, reference_shapes, verify
+from export.verification import Proven, Reference, awkward_shapes, reference_shapes, verify
 from training.calibration import softmax
 from training.conformal import conformal_thresholds
 from training.dataset import Example, Split
-from training.encoding import EncodedDataset, EncodedExample
 from training.headlines import headline
 from training.heads import SequenceClassifier, load_model
 from training.progress import Steps
@@ -54,23 +59,42 @@ class Exporter:
         self._settings = settings
         self._work = work
         self._progress = progress
+        self._structures = Structures(run, record, settings)
         self._tokenizer = run.checkpoint / "tokenizer.json"
         self._model = load_model(run.checkpoint)
-        self._scoped = self._with_detector()
         self._pad = int(self._model.config.pad_token_id or 0)
+        self._trimming = self._trimmed() if settings.trim_vocabulary else None
+        self._scoped = self._with_detector()
         self._comparison = comparison_of(record)
         self._reference, self._test, self._test_right = self._references()
         self._test_outside = self._outside(Split.TEST)
 
     def candidates(self) -> list[Candidate]:
-        """What `Workshop.measured` makes of the settings, and what is asked for for GPUs."""
+        """What `Workshop.measured` makes of the settings, and what is asked for for GPUs.
+
+        Then the same of the networks that are asked for besides the run's own.
+        """
         self._progress("exporting the graph", 0, 1)
         raw = export_graph(self._model, self._work / "raw.onnx", self._scoped)
         self._progress("exporting the graph", 1, 1)
         workshop = Workshop(raw, self._model.config, self._pad, self._work, self._progress)
         rows, wanted = self._calibration(), self._settings
-        found = workshop.measured(self.measure, rows if wanted.quantize else [], wanted.variants)
-        return found + workshop.for_gpus(self.measure, wanted.half, wanted.tensorrt, rows, wanted.variants)
+        calibration = rows if wanted.quantize else []
+        found = workshop.measured(self.measure, calibration, wanted.variants)
+        found += workshop.for_gpus(self.measure, wanted.half, wanted.tensorrt, rows, wanted.variants)
+        return found + self._structures.candidates(self._full(), self.measure, calibration, self._work, self._progress)
+
+    def _full(self) -> Full:
+        def tokens(examples: list[Example]) -> tuple[list[Example], list[Row]]:
+            known = self._with_words(examples)
+            return known, self._tokens(known)
+
+        reference, trimming = self._reference, self._trimming
+        return Full(self._run, self._record, self._model, self._scoped, self._pad, reference, trimming, tokens)
+
+    def _trimmed(self) -> Trimming:
+        self._tokenizer = self._work / "tokenizer.json"
+        return trim_run(self._run, self._record, self._model, self._tokenizer, self._pad)
 
     def _calibration(self) -> list[Row]:
         examples = list(self._run.examples(Split.TRAIN))
@@ -126,50 +150,74 @@ class Exporter:
 
         return predict_logits(self._model, encoded(rows), self._pad)
 
-    def measure(self, recipe: Recipe, path: Path) -> Candidate:
-        """Proves and times one variant; it may fail the gate."""
+    def measure(self, recipe: Recipe, path: Path, network: Network | None = None) -> Candidate:
+        """Proves and times one variant, of the run's own network unless another is given; it may fail the gate."""
+        candidate, own = self._measure(recipe, path, network)
+        if network is None:
+            return candidate
+        return replace(candidate, variant=as_variant(candidate.variant, network, own))
+
+    def _measure(self, recipe: Recipe, path: Path, network: Network | None) -> tuple[Candidate, ParityProof]:
+        """The candidate, and its proof beside its own network."""
         reference = self._reference
-        task = f"verifying {recipe.name}"
+        task = f"verifying {path.stem}"
         self._progress(task, 0, 4)
         runner = Runner(path, self._pad)
-        proven = verify(
-            runner, reference, recipe.precision, self._settings.gate, lambda done: self._progress(task, done, 4)
-        )
+        proven, own = self._proven(recipe, runner, network, lambda done: self._progress(task, done, 4))
         if not proven.parity.passed:
             self._progress(task, 4, 4)
-            return refused(recipe, path, proven.parity)
-        metrics = self._measured(runner, proven.threshold)
+            return refused(recipe, path, proven.parity), own
+        compared = self._comparison if network is None else network.reference.comparison
+        metrics = self._measured(runner, compared, proven.threshold)
         self._progress(task, 3, 4)
         golden = [runner.run(feed([row], runner.names, self._pad)) for row in reference.rows[:GOLDEN_ROWS]]
         speed = runner.texts_per_second(reference.rows) if recipe.device in {"any", "cpu"} else None
         self._progress(task, 4, 4)
-        variant = described(recipe, path, proven.parity, speed, proven.threshold, self._set_thresholds(proven.logits))
-        return Candidate(variant, path, golden, metrics)
+        temperature = self._record.temperature if network is None else network.temperature
+        sets = self._set_thresholds(proven.logits, temperature)
+        variant = described(recipe, path, proven.parity, speed, proven.threshold, sets)
+        return Candidate(variant, path, golden, metrics), own
 
-    def _measured(self, runner: Runner, threshold: float | None) -> dict[str, float]:
+    def _proven(
+        self, recipe: Recipe, runner: Runner, network: Network | None, tick: Callable[[int], None]
+    ) -> tuple[Proven, ParityProof]:
+        """What is proven beside the checkpoint, and beside the network itself."""
+        gate = self._settings.gate
+        if network is None:
+            proven = verify(runner, self._reference, recipe.precision, gate, tick)
+            return proven, proven.parity
+        alone = verify(runner, network.reference, recipe.precision, own_gate(gate), tick)
+        return (
+            beside_the_full_one(alone, network, self._reference, self._record, recipe.precision, gate),
+            alone.parity,
+        )
+
+    def _measured(self, runner: Runner, compared: Comparison, threshold: float | None) -> dict[str, float]:
         """Figures of a variant on the test split."""
         test, right = self._test, self._test_right
         outputs = runner.logits(test, sorted(range(len(test)), key=lambda i: len(test[i].ids)), 8)
         logits = outputs[:, : self._reference.logits.shape[1]]
-        metrics = {headline(self._record.task)[0]: self._comparison.score(logits, right)}
+        metrics = {headline(self._record.task)[0]: compared.score(logits, right)}
         if threshold is not None:
             rows = self._test_outside
             outside = runner.logits(rows, range(len(rows)), 8)[:, -1] if rows else None
             metrics |= figures(outputs[:, -1], logits.argmax(axis=1) == right, outside, threshold)
         return metrics
 
-    def _set_thresholds(self, logits: NDArray[np.float32]) -> list[float] | None:
-        if not has_prediction_sets(self._record):
+    def _set_thresholds(self, logits: NDArray[np.float32], temperature: float | None) -> list[float] | None:
+        if not has_prediction_sets(self._record) or temperature is None:
             return None
         right = self._reference.right.astype(np.int64)
-        return conformal_thresholds(softmax(logits / self._record.temperature), right)
+        return conformal_thresholds(softmax(logits / temperature), right)
 
     def bundle(self, candidates: list[Candidate], fingerprint: str) -> Path:
         """Assembles a bundle folder of the variants that passed, fastest first. Raises ParityNotProven if none did."""
         record, rows = self._record, self._reference.rows
 
         def describe(passed: Sequence[Candidate], common: dict[str, Any]) -> Manifest:
-            return run_manifest(record, passed, len(rows), self._pad, fingerprint, common)
+            width = self._model.config.hidden_size
+            trimmed = None if self._trimming is None else self._trimming.record(width)
+            return run_manifest(record, passed, len(rows), self._pad, fingerprint, {**common, "vocabulary": trimmed})
 
         return assemble(
             record.name,
@@ -201,14 +249,14 @@ def export_run(
     progress: Steps,
     key: SigningKey | None = None,
 ) -> tuple[Bundle, list[Candidate]]:
-    """Exports, proves and publishes a complete run, signed where a key is given."""
+    """Exports, proves and publishes a complete run, signed where a key is given.
+
+    Raises ExportFailure where the settings ask for what it cannot have.
+    """
+    if record.task == "embedding":
+        require_whole(settings)
     with tempfile.TemporaryDirectory(prefix="bertline-export-") as work:
         make = run_encoder_exporter if record.task == "embedding" else Exporter
         exporter = make(run, record, settings, Path(work), progress)
         candidates = exporter.candidates()
         return registry.publish(exporter.bundle(candidates, fingerprint), key), candidates
-
-
-def encoded(rows: list[Row]) -> EncodedDataset:
-    """The rows as training has them, without what is right of them."""
-    return EncodedDataset([EncodedExample(row.ids, row.types, 0, reads=row.reads) for row in rows])

@@ -30,9 +30,9 @@ def fuse(source: Path, target: Path, config: PretrainedConfig, separate_projecti
     options.use_raw_attention_mask(True)
     options.enable_embed_layer_norm = False
     options.use_multi_head_attention = separate_projections
-    heads, width = config.num_attention_heads, config.hidden_size
+    # read from the graph: layers of a pruned network have different numbers of heads
     fused = optimizer.optimize_model(
-        str(source), "bert", num_heads=heads, hidden_size=width, optimization_options=options, opt_level=0
+        str(source), "bert", num_heads=0, hidden_size=0, optimization_options=options, opt_level=0
     )
     fused.save_model_to_file(str(target))
     return {name: count for name, count in fused.get_fused_operator_statistics().items() if count}

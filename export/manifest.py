@@ -123,6 +123,24 @@ class ParityProof(Contract):
         return 100 * ((self.reference_accuracy or 0.0) - (self.accuracy or 0.0))
 
 
+class StructureProof(Contract):
+    """Of a variant whose network is not the run's own: what it is, and how alike its graph and that network are.
+
+    Its `ParityProof` compares it with the run's checkpoint, like that of every variant.
+    """
+
+    name: str
+    """Of the structure, such as "heads-25", or of the run that it comes from."""
+    lacks: dict[str, str | int | float]
+    """What was taken away: shares of heads and neurons, layers; or which run it is."""
+    weights: int = Field(gt=0)
+    """Of encoder and head."""
+    max_logit_difference: float
+    """From the network in PyTorch, on the validation rows and on awkward shapes."""
+    agreement: float = Field(ge=0, le=1)
+    """With the network in PyTorch, as of `ParityProof`."""
+
+
 class Variant(Contract):
     """One set of weights in one numeric format."""
 
@@ -140,6 +158,10 @@ class Variant(Contract):
     """A text whose score is above it is out of scope; chosen on this variant's own scores of the validation rows."""
     set_thresholds: list[Annotated[float, Field(ge=0, le=1)]] | None = None
     """For each level of the manifest's prediction sets the probability from which a label belongs to the set; chosen likewise."""
+    temperature: float | None = Field(default=None, gt=0)
+    """Takes the place of the calibration's; of networks that are not the run's own, fitted on the validation rows."""
+    structure: StructureProof | None = None
+    """None where the network is the run's own."""
     texts_per_second: float | None = Field(default=None, gt=0)
     """Measured at export on `measured_on`, one thread, sorted batches of 8; a hint, not a promise. None for variants that
     are meant for another device."""
@@ -202,6 +224,18 @@ class Licences(Contract):
     """Of the training data, as whoever exported the model said; "not stated" if they did not."""
 
 
+class TrimmedVocabulary(Contract):
+    """What the tokenizer no longer knows: tokens of scripts that the run's rows do not have."""
+
+    tokens: int = Field(gt=0)
+    """That stayed."""
+    tokens_before: int = Field(gt=0)
+    scripts: list[str]
+    """Whose letters became unknown, such as "Cyrillic"."""
+    bytes_saved: int = Field(ge=0)
+    """Of a float32 graph."""
+
+
 class Manifest(Contract):
     """Everything a server must know to answer with the bundle, and everything a person asks before trusting it."""
 
@@ -226,6 +260,8 @@ class Manifest(Contract):
     """Tokens the model reads, special tokens included."""
     pad_token_id: int = Field(ge=0)
     tokenizer: FileEntry
+    vocabulary: TrimmedVocabulary | None = None
+    """None where the tokenizer is that of the checkpoint."""
     golden: FileEntry
     model_card: FileEntry
     sbom: FileEntry | None = None
@@ -293,6 +329,10 @@ class Manifest(Contract):
     def temperature(self) -> float:
         """Of the calibration; 1 without one."""
         return self.calibration.temperature if self.calibration is not None else 1.0
+
+    def temperature_of(self, variant: Variant) -> float:
+        """What the variant's logits are divided by."""
+        return self.temperature if variant.temperature is None else variant.temperature
 
     def files(self) -> list[FileEntry]:
         """Every file that must be present and intact."""

@@ -13,7 +13,36 @@ from training.run import RunDirectory, RunRecord
 
 def model_card(manifest: Manifest, run: RunDirectory, record: RunRecord) -> str:
     """The card of the bundle: that of the run with the variants. The bundle has no version yet."""
-    return render_card(record, with_variants(run, record, variants_of(manifest, published=False)))
+    card = render_card(record, with_variants(run, record, variants_of(manifest, published=False)))
+    return "\n".join([card.rstrip("\n"), *_networks(manifest), *_vocabulary(manifest), ""])
+
+
+def _networks(manifest: Manifest) -> list[str]:
+    """What is not the run's own network."""
+    others = [(variant.name, each) for variant in manifest.variants if (each := variant.structure) is not None]
+    if not others:
+        return []
+    lines = ["", "## Other networks", "", "These variants are networks of their own, proven beside the checkpoint:", ""]
+    for name, each in others:
+        lacks = ", ".join(f"{part} {amount}" for part, amount in each.lacks.items() if part != "checkpoint")
+        what = lacks if "run" in each.lacks else f"without {lacks}"
+        lines.append(f"- {name}: {what}; {each.weights:,} weights")
+    return lines
+
+
+def _vocabulary(manifest: Manifest) -> list[str]:
+    """What texts can no longer be written in."""
+    trimmed = manifest.vocabulary
+    if trimmed is None:
+        return []
+    gone = ", ".join(trimmed.scripts) or "none that it knew"
+    return [
+        "",
+        "## Vocabulary",
+        "",
+        f"{trimmed.tokens:,} of the encoder's {trimmed.tokens_before:,} tokens are left. Letters of scripts that the run's "
+        f"rows do not have are unknown to this model, as if every such word were the same one: {gone}.",
+    ]
 
 
 def variants_of(manifest: Manifest, published: bool = True) -> Variants:

@@ -24,11 +24,14 @@ def complete_run(run: RunDirectory) -> RunRecord:
 
 
 def step_fingerprint(record: RunRecord, settings: ExportSettings) -> str:
-    """SHA-256 over the run (its own fingerprint and when it was made), the settings and the code of `export`."""
+    """SHA-256 over the run (its own fingerprint and when it was made), the settings with the candidate runs, and the code of
+    `export`. Raises ExportFailure where a candidate run is not complete."""
     spec = find_spec("export")
     assert spec is not None and spec.origin is not None
     code = source_fingerprint(Path(spec.origin).parent)
-    return combined(record.step_fingerprint, record.create_time, settings.model_dump_json(), code)
+    candidates = [complete_run(RunDirectory(folder)) for folder in settings.candidate_runs]
+    runs = [part for each in (record, *candidates) for part in (each.step_fingerprint, each.create_time)]
+    return combined(*runs, settings.model_dump_json(), code)
 
 
 def published_version(registry: Registry, name: str, fingerprint: str) -> int | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from training.dataset import Example
+from training.encoding import EncodedDataset, EncodedExample
 from training.tagging.words import reads_of
 
 Feed = dict[str, NDArray[np.int64]]
@@ -47,3 +48,8 @@ def feed(rows: Sequence[Row], names: set[str], pad: int) -> Feed:
         mask[position, : len(row.ids)] = 1
     batch = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
     return {name: batch[name] for name in batch if name in names}
+
+
+def encoded(rows: Sequence[Row]) -> EncodedDataset:
+    """The rows as training has them, without what is right of them."""
+    return EncodedDataset([EncodedExample(row.ids, row.types, 0, reads=row.reads) for row in rows])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from export.recipes.catalogue import DEFAULT, UnknownRecipe, named
@@ -17,6 +19,8 @@ class Gate(BaseModel):
     min_agreement: float = Field(default=0.98, ge=0, le=1)
     """Share of validation rows with the checkpoint's best label; of numbers, rank correlation with the checkpoint's; of
     candidates, pairs within a query in the checkpoint's order."""
+    min_structural_agreement: float = Field(default=0.9, ge=0, le=1)
+    """The same of networks that are not the run's own, which err elsewhere: what they lose in all is up to `max_drop`."""
     min_half_agreement: float = Field(default=0.995, ge=0, le=1)
     """The same of float16 variants: what rounds so little has no excuse."""
     min_scope_agreement: float = Field(default=0.97, ge=0, le=1)
@@ -67,6 +71,14 @@ class ExportSettings(BaseModel):
     """Adds a float16 variant for CUDA."""
     tensorrt: bool = False
     """Adds a float32 variant without fused operators, for TensorRT."""
+    structures: tuple[str, ...] = ()
+    """Names of `export.structure.catalogue`: networks made of the run's by taking parts away, as further variants."""
+    structure_rows: int = Field(default=512, ge=8, le=100_000)
+    """Training rows that say which parts matter least."""
+    candidate_runs: tuple[Path, ...] = ()
+    """Folders of runs of the same task, such as students, whose networks are further variants."""
+    trim_vocabulary: bool = False
+    """Leaves out tokens of scripts that the run's rows do not have."""
     calibration_rows: int = Field(default=256, ge=8, le=10_000)
     """Training rows that fix the activation scales."""
     seed: int = Field(default=13, ge=0)

@@ -48,6 +48,18 @@ def bundle(
             show_default="0.98, of neighbours 0.9",
         ),
     ] = None,
+    structures: Annotated[
+        str, typer.Option(help="Smaller networks as further variants, such as heads-25,layers-1: what is taken away.")
+    ] = "",
+    candidate_run: Annotated[
+        list[Path] | None, typer.Option(help="Another run of the same task, such as a student, as further variants.")
+    ] = None,
+    min_structural_agreement: Annotated[
+        float, typer.Option(help="Share of rows with the checkpoint's label, of these further networks.")
+    ] = 0.9,
+    trim_vocabulary: Annotated[
+        bool, typer.Option("--trim-vocabulary", help="Leave out tokens of scripts that the run's rows do not have.")
+    ] = False,
     calibration_rows: Annotated[int, typer.Option(help="Training rows that fix the int8 scales.")] = 256,
     data_licence: Annotated[
         str | None,
@@ -71,12 +83,17 @@ def bundle(
         data = NOT_STATED if data_licence is None else stated_licence(data_licence)
         key = read_key(sign_with)
     settings = ExportSettings(
-        gate=Gate.model_validate({**limits, "max_drop": max_drop}),
+        gate=Gate.model_validate(
+            {**limits, "max_drop": max_drop, "min_structural_agreement": min_structural_agreement}
+        ),
         encoder_gate=EncoderGate.model_validate({**limits, "max_drop": max_drop}),
         quantize=quantize,
         variants=variants,
         half=fp16,
         tensorrt=tensorrt,
+        structures=tuple(name.strip() for name in structures.split(",") if name.strip()),
+        candidate_runs=tuple(candidate_run or ()),
+        trim_vocabulary=trim_vocabulary,
         calibration_rows=calibration_rows,
         data_licence=data,
     )

@@ -50,6 +50,11 @@ class LoadedModel:
         """Version of the bundle."""
         return self.manifest.version
 
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by."""
+        return self.manifest.temperature_of(self.variant)
+
 
 def open_trusted(registry: Registry, name: str, version: int, metrics: Metrics) -> Bundle:
     """A verified bundle; of one that nobody trusted has signed the operator hears. Raises UntrustedBundle, MalformedBundle."""
@@ -78,7 +83,7 @@ def load(bundle: Bundle, settings: InferenceSettings, scheduler: Scheduler, metr
     variant = execution.variant
     statistics = ModelStatistics()
     observer = ModelObserver(metrics, manifest, statistics)
-    lane = scheduler.lane(Computation(execution.layout, manifest), execution.limits, observer)
+    lane = scheduler.lane(Computation(execution.layout, manifest, variant), execution.limits, observer)
     served = Served(manifest.name, manifest.version, variant.name)
     cache = ResponseCache(settings.cache_bytes) if settings.cache_bytes else None
     return LoadedModel(manifest, variant, tokenization, lane, statistics, served, cache, observer)

@@ -20,7 +20,7 @@ from export.bundling import Exporter, export_run
 from export.manifest import SCOPE_OUTPUT
 from export.quantization import FLOAT
 from export.registry import Registry
-from export.settings import ExportSettings
+from export.settings import ExportSettings, Gate
 from export.variants import Candidate
 from services.clients import AsyncInferenceClient, Classified, InferenceClient
 from services.inference.assembly import InferenceServer
@@ -133,6 +133,22 @@ def test_a_detector_whose_scores_are_no_numbers_is_refused(run: tuple[RunDirecto
     candidate = exporter.measure(FLOAT, spoiled(tmp_path / "fp32.onnx", "scope.location"))
     assert "a score of the detector is not finite" in candidate.variant.parity.reasons
     assert candidate.metrics == {}
+
+
+def test_a_smaller_network_tells_at_a_threshold_of_its_own(run: tuple[RunDirectory, RunRecord], tmp_path: Path) -> None:
+    settings = ExportSettings(
+        quantize=False,
+        structures=("neurons-25",),
+        structure_rows=64,
+        gate=Gate(max_drop=5.0, min_structural_agreement=0.8, min_scope_agreement=0.8),
+    )
+    candidates = Exporter(*run, settings, tmp_path, Steps(QUIET)).candidates()
+    full, smaller = (candidate.variant for candidate in candidates)
+    assert smaller.name == "neurons-25-fp32"
+    assert smaller.parity.passed, smaller.parity.reasons
+    assert smaller.parity.scope is not None and smaller.parity.scope.agreement >= 0.8
+    assert smaller.out_of_scope_threshold is not None
+    assert smaller.out_of_scope_threshold != full.out_of_scope_threshold
 
 
 def classified(client: InferenceClient, texts: list[str], **options: float) -> list[Classified]:

@@ -6,7 +6,7 @@ import queue
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from export.manifest import Manifest
+from export.manifest import Manifest, Variant
 from services.inference.execution.layout import Layout
 from services.inference.execution.session import Session
 from services.inference.prediction import Encoded
@@ -19,13 +19,13 @@ Results = Callable[[Any, list[Encoded], float, int], Sequence[Any]]
 class Computation:
     """Computes batches of one variant. Thread-safe."""
 
-    def __init__(self, layout: Layout, manifest: Manifest) -> None:
+    def __init__(self, layout: Layout, manifest: Manifest, variant: Variant) -> None:
         self._wide = layout.wide
         self._shared = layout.narrow[0] if len(layout.narrow) == 1 else None
         self._free: queue.SimpleQueue[Session] = queue.SimpleQueue()
         for session in layout.narrow:
             self._free.put(session)
-        self._temperature = manifest.temperature
+        self._temperature = manifest.temperature_of(variant)
         self._labels = len(manifest.labels)
         self._results = RESULTS[manifest.task]
 

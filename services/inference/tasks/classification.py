@@ -75,7 +75,7 @@ def whole(model: LoadedModel, reading: Reading, rows: Sequence[Row], query: Clas
     if manifest.out_of_scope is not None:
         # one telling passage brings a text into scope: what is the highest of logits is the lowest of scores
         outputs[-1:] = -combined(reading, [-row[0][-1:] for row in rows], query.options)
-    return outputs, OF_LABELS[manifest.task](outputs[: len(manifest.labels)], manifest.temperature)
+    return outputs, OF_LABELS[manifest.task](outputs[: len(manifest.labels)], model.temperature)
 
 
 def _scope(model: LoadedModel, outputs: NDArray[np.float32]) -> Scope | None:

@@ -64,7 +64,7 @@ async def _by_pairs(pipeline: Pipeline, query: ScoreQuery, model: LoadedModel) -
 def _pair_score(model: LoadedModel, answered: Answered, *, query: ScoreQuery) -> CandidateScore:
     reading = answered.reading
     raw = float(combined(reading, answered.rows, query.options)[0])
-    relevance = sigmoid(raw / model.manifest.temperature)
+    relevance = sigmoid(raw / model.temperature)
     return CandidateScore(reading.token_count, reading.truncated, len(reading.windows), relevance, raw)
 
 

@@ -45,7 +45,7 @@ def _labelled(
     model: LoadedModel, text: str, reading: Reading, rows: Sequence[NDArray[np.float32]]
 ) -> Iterator[TaggedWord]:
     labels = model.manifest.labels
-    probabilities = [softmax(row, model.manifest.temperature) for row in rows]
+    probabilities = [softmax(row, model.temperature) for row in rows]
     for word in words_of(reading, text):
         row = probabilities[word.window][word.token]
         best = int(row.argmax())

@@ -125,7 +125,7 @@ def layout_of(threads: int, wide: bool = False) -> Layout:
 
 def test_sessions_of_several_threads_are_taken_in_turns(bundle: Bundle) -> None:
     layout = layout_of(2)
-    computation = Computation(layout, bundle.manifest)
+    computation = Computation(layout, bundle.manifest, bundle.manifest.variants[0])
     for _ in range(4):
         computation([Encoded(np.array([1, 2], np.int64))], False)
     assert [len(session.raw.feeds) for session in layout.narrow] == [2, 2]  # type: ignore[attr-defined]
@@ -134,7 +134,7 @@ def test_sessions_of_several_threads_are_taken_in_turns(bundle: Bundle) -> None:
 def test_a_wide_batch_runs_on_the_wide_session(bundle: Bundle) -> None:
     layout = layout_of(1, wide=True)
     assert layout.wide is not None
-    Computation(layout, bundle.manifest)([Encoded(np.array([1], np.int64))], True)
+    Computation(layout, bundle.manifest, bundle.manifest.variants[0])([Encoded(np.array([1], np.int64))], True)
     assert len(layout.wide.raw.feeds) == 1  # type: ignore[attr-defined]
 
 
