@@ -12,8 +12,9 @@ from transformers import PretrainedConfig
 
 from export.bundle import entry
 from export.fusion import fuse
-from export.manifest import ParityProof, Variant
+from export.manifest import Variant
 from export.measurement import Runner
+from export.proof import ParityProof
 from export.quantization import FLOAT, HALF, PLAIN, QUANTIZED, Recipe, halve, prepare_graph, quantize
 from export.rows import Row, feed
 from training.progress import Steps

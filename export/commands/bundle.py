@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from export.commands.budget import points, share
 from export.commands.variants_table import show_variants
 from export.terminal import RegistryUrl, console, failures_shown
 from training.terminal import quiet_libraries
@@ -28,15 +29,42 @@ def bundle(
     fp16: Annotated[bool, typer.Option("--fp16", help="Add a float16 variant for CUDA.")] = False,
     tensorrt: Annotated[bool, typer.Option("--tensorrt", help="Add a float32 variant for TensorRT.")] = False,
     max_drop: Annotated[
-        float, typer.Option(help="Accuracy (or R², nDCG@10, MRR@10) that int8 may lose, in percentage points.")
+        float,
+        typer.Option(
+            parser=points,
+            metavar="POINTS",
+            help="Accuracy (or R², nDCG@10, MRR@10) that a variant may lose, in percentage points: 0.5pt.",
+        ),
     ] = 1.0,
+    strict_drop: Annotated[
+        bool,
+        typer.Option("--strict-drop", help="Its whole 95 % interval must be within --max-drop, not just the drop."),
+    ] = False,
     min_agreement: Annotated[
         float | None,
         typer.Option(
+            parser=share,
+            metavar="SHARE",
             help="Share of rows with the checkpoint's label (or rank agreement with it, or its nearest neighbour).",
             show_default="0.98, of neighbours 0.9",
         ),
     ] = None,
+    max_flips: Annotated[
+        float,
+        typer.Option(
+            parser=share,
+            metavar="SHARE",
+            help="Share of rows that may be answered otherwise in company: 0.002 or 0.2%.",
+        ),
+    ] = 0.002,
+    max_leak: Annotated[
+        float,
+        typer.Option(
+            parser=share,
+            metavar="SHARE",
+            help="Share of their spread that outputs may move by tokens that the mask hides; dynamic int8 needs 0.1.",
+        ),
+    ] = 0.01,
     calibration_rows: Annotated[int, typer.Option(help="Training rows that fix the int8 scales.")] = 256,
     force: Annotated[bool, typer.Option("--force", help="Export again although nothing changed.")] = False,
 ) -> None:
@@ -47,10 +75,16 @@ def bundle(
     from training.run import RunDirectory
 
     quiet_libraries()
-    limits = {} if min_agreement is None else {"min_agreement": min_agreement}
+    limits: dict[str, float] = {
+        "max_drop": max_drop,
+        "strict_drop": strict_drop,
+        "max_flips": max_flips,
+        "max_leak": max_leak,
+    }
+    limits |= {} if min_agreement is None else {"min_agreement": min_agreement}
     settings = ExportSettings(
-        gate=Gate.model_validate({**limits, "max_drop": max_drop}),
-        encoder_gate=EncoderGate.model_validate({**limits, "max_drop": max_drop}),
+        gate=Gate.model_validate(limits),
+        encoder_gate=EncoderGate.model_validate(limits),
         quantize=quantize,
         half=fp16,
         tensorrt=tensorrt,

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from export.golden import Golden, GoldenVariant, tolerance
-from export.manifest import ParityProof, ScopeProof
+from export.judgement import judge
+from export.proof import ParityProof, ScopeProof
 from export.settings import Gate
 from export.terms import terms_of
-from export.verification import judge
 from training.headlines import headline
 
 GOOD = ParityProof(
