@@ -5,13 +5,17 @@ from __future__ import annotations
 from rich.table import Table
 
 from export.manifest import Manifest, Variant
+from export.proof_wording import compared, points_lost
 from export.terms import terms_of
 from training.headlines import as_shown, headline, shown
 
 
 def encoder_card(manifest: Manifest, pooling: str) -> str:
     """What the model is, how near the variants are to the checkpoint, how fast, and where that was measured."""
-    rows = "\n".join(f"| {' | '.join(_cells(variant))} |" for variant in manifest.variants)
+    trained = bool(manifest.metrics)
+    lost = (lambda variant: (points_lost(variant.parity),)) if trained else (lambda variant: ())
+    rows = "\n".join(f"| {' | '.join((*_cells(variant), *lost(variant)))} |" for variant in manifest.variants)
+    title, line = (" points lost (95 %) |", "---|") if trained else ("", "")
     libraries = ", ".join(f"{name} {version}" for name, version in sorted(manifest.versions.items()))
     sets = ", ".join(manifest.measured_on.instruction_sets) or "none recorded"
     proven = manifest.variants[0].parity
@@ -28,11 +32,12 @@ A sentence encoder: one vector of {manifest.width} elements a text, for Embed an
 Compared with the PyTorch checkpoint on {proven.rows} texts{held_out}. "Same neighbour": texts whose nearest
 neighbour among the others is the checkpoint's.
 
-| variant | size | texts/s | same neighbour | mean cosine | lowest cosine |
-|---|---|---|---|---|---|
+| variant | size | texts/s | same neighbour | mean cosine | lowest cosine |{title}
+|---|---|---|---|---|---|{line}
 {rows}
 
-Measured on {manifest.measured_on.processor} ({sets}), one thread, sorted batches of 8, tokenization not included.
+{compared(proven)}
+Speed was measured on {manifest.measured_on.processor} ({sets}), one thread, sorted batches of 8, tokenization not included.
 
 ## Limits
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from export.commands.variants_table import show_variants
 from export.terminal import RegistryUrl, console, failures_shown
 from training.terminal import quiet_libraries
 
@@ -38,7 +39,6 @@ def encoder(
     """Export a sentence encoder for Embed and Score: one vector a text. Nothing is trained."""
     quiet_libraries()
     from export.encoder import EncoderSettings, export_encoder
-    from export.encoder_card import variants_table
     from export.registry import Registry
     from training.progress import listener
 
@@ -51,7 +51,7 @@ def encoder(
             manifest, refused = export_encoder(settings, target, progress, force)
         if refused is None:
             console.print(f"[green]reused[/] {name} version {manifest.version}: encoder, texts and code did not change")
-        console.print(variants_table(manifest))
+        show_variants(manifest)
         for variant in refused or []:
             console.print(f"[yellow]refused[/] {variant.name}: {'; '.join(variant.parity.reasons)}")
         if label is not None:

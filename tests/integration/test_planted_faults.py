@@ -17,11 +17,16 @@ from onnxruntime.transformers import optimizer
 from onnxruntime.transformers.fusion_options import FusionOptions
 from rich.console import Console
 
+from export.bundle import MANIFEST, entry, open_bundle
 from export.bundling import Exporter
 from export.failures import ParityNotProven
-from export.manifest import Variant
+from export.golden import Golden
 from export.quantization import FLOAT, QUANTIZED, Recipe
 from export.settings import ExportSettings, Gate
+from export.variants import Candidate
+from services.inference.execution.variant_choice import prepare
+from services.inference.metrics import Metrics
+from services.inference.settings import InferenceSettings
 from tests.fakes.tiny_encoder import toy_rows, write_rows, write_tiny_encoder
 from training.fine_tuning import fine_tune
 from training.progress import Steps
@@ -40,6 +45,7 @@ class Exported:
     """An exporter, and the folder that holds its graphs: raw.onnx, fp32.onnx, int8-static.onnx."""
 
     exporter: Exporter
+    candidates: list[Candidate]
     folder: Path
 
     def reasons(self, recipe: Recipe, path: Path) -> list[str]:
@@ -66,7 +72,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     candidates = exporter.candidates()
     # nothing planted: both pass
     assert {each.variant.name: each.variant.parity.reasons for each in candidates} == {"fp32": [], INT8.name: []}
-    return Exported(exporter, work)
+    return Exported(exporter, candidates, work)
 
 
 def changed(graph: Path, name: str, pattern: str, change: Callable[[NDArray[np.generic]], NDArray[np.generic]]) -> Path:
@@ -93,7 +99,7 @@ def int8_weights(graph: Path) -> str:
     return "|".join(f"^{re.escape(name)}$" for name in names)
 
 
-def classifier(graph: Path, columns: int = 3) -> str:
+def classifier(graph: Path) -> str:
     """A pattern of the names of the last matrix and of its bias."""
     pattern = r"classifier\.(weight|bias)$"
     assert len([each for each in onnx.load(graph).graph.initializer if re.search(pattern, each.name)]) == 2
@@ -205,11 +211,35 @@ def test_attention_to_padding_is_refused_although_each_text_alone_is_right(expor
     assert reason.startswith("tokens that the mask hides move outputs by ")
 
 
+def test_an_int8_file_that_saturates_where_it_is_served_gives_way_to_the_next(
+    exported: Exported, tmp_path: Path
+) -> None:
+    path = exported.exporter.bundle(exported.candidates, "0" * 64)
+    sound = open_bundle(path)
+    golden = Golden.read(sound.file(sound.manifest.golden))
+    assert len({len(ids) for ids in golden.input_ids}) > 1
+    settings = InferenceSettings(state_dir=tmp_path, calibration="off", threads=1)
+
+    # a processor that saturates computes as if the weights were smaller: the file of an honest manifest, which says what it said
+    file = sound.path / f"{INT8.name}.onnx"
+    changed(file, "saturated-here", int8_weights(file), lambda values: np.clip(values, -2, 2)).replace(file)
+    int8_first = sorted(sound.manifest.variants, key=lambda variant: variant.precision != "int8")
+    variants = [
+        variant.model_copy(update={"file": entry(file)}) if variant.precision == "int8" else variant
+        for variant in int8_first
+    ]
+    manifest = sound.manifest.model_copy(update={"variants": variants})
+    (path / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
+    metrics = Metrics()
+    assert prepare(open_bundle(path), golden, settings, metrics).variant.name == FLOAT.name
+    labels = {"model": "toy", "variant": INT8.name}
+    assert metrics.registry.get_sample_value("bertline_inference_variants_refused_total", labels) == 1.0
+
+
 def test_nothing_wrong_is_published(exported: Exported) -> None:
     source = exported.folder / f"{FLOAT.name}.onnx"
     swapped = changed(source, "swapped-again", classifier(source), lambda values: values[[2, 0, 1]])
     candidate = exported.exporter.measure(FLOAT, swapped)
     with pytest.raises(ParityNotProven, match="agreement"):
         exported.exporter.bundle([candidate], "0" * 64)
-    variant: Variant = candidate.variant
-    assert variant.texts_per_second is None
+    assert candidate.variant.texts_per_second is None
