@@ -39,17 +39,23 @@ def judge(proof: ParityProof, precision: str, gate: Gate, terms: Terms, metric: 
 def lost(proof: ParityProof, gate: Budget, metric: str) -> list[str]:
     """Whether too much of the metric is lost: as measured, or, where the gate is strict, at the upper end of the interval."""
     if proof.drop > gate.max_drop + 1e-9:
-        return [f"{metric} drops by {proof.drop:.2f} points, more than {gate.max_drop:.2f}"]
+        return [f"{metric} drops by {_above(proof.drop, gate.max_drop)}"]
     if not gate.strict_drop or proof.reference_accuracy is None:
         return []
     if proof.drop_interval is None:
         return [f"how sure the drop of {metric} is cannot be said, which --strict-drop asks for"]
     if proof.drop_interval[1] > gate.max_drop + 1e-9:
         return [
-            f"{metric} drops by {proof.drop:.2f} points, but {proof.drop_interval[1]:.2f} is within its 95 % interval, more than "
-            f"{gate.max_drop:.2f}; compare on more validation rows, or do without --strict-drop"
+            f"{metric} drops by {proof.drop:.2f} points, and the 95 % interval goes up to "
+            f"{_above(proof.drop_interval[1], gate.max_drop)}; compare on more validation rows, or do without --strict-drop"
         ]
     return []
+
+
+def _above(points: float, limit: float) -> str:
+    """With as many decimals as tell the two apart."""
+    digits = 2 if f"{points:.2f}" != f"{limit:.2f}" else 4
+    return f"{points:.{digits}f} points, more than {limit:.{digits}f}"
 
 
 def moved(proof: ParityProof, gate: Budget, terms: Terms) -> list[str]:

@@ -156,6 +156,12 @@ OLD_FIELDS = {
 }
 
 
+def test_a_drop_just_above_the_budget_is_told_from_it() -> None:
+    proof = GOOD.model_copy(update={"reference_accuracy": 927 / 997, "accuracy": 922 / 997})
+    gate = Gate(max_drop=0.5)
+    assert judge(proof, "int8", gate, terms_of(""), "accuracy") == ["accuracy drops by 0.5015 points, more than 0.5000"]
+
+
 def test_a_drop_of_exactly_the_budget_passes() -> None:
     assert judged(GOOD.model_copy(update={"accuracy": 0.92}), "int8") == []
 
