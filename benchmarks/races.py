@@ -9,9 +9,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks.contenders import Contender
+from export.arrangements import shuffled
 from export.comparison import Comparison
 from export.rows import Row
-from export.scope_proof import shuffled
 
 BATCH = 8
 

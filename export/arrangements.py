@@ -38,11 +38,17 @@ def sampled(count: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(SEED).choice(count, MOST_ROWS, replace=False))
 
 
+def shuffled(count: int) -> list[int]:
+    """An order in which rows meet others than their neighbours; always the same."""
+    order: list[int] = np.random.default_rng(SEED).permutation(count).tolist()
+    return order
+
+
 def in_company(runner: Runner, rows: Sequence[Row]) -> Iterator[InCompany]:
     """The rows in batches of 4 and of 16, sorted by length and shuffled; always the same."""
     orders: dict[Order, list[int]] = {
         "by length": sorted(range(len(rows)), key=lambda position: len(rows[position].ids)),
-        "shuffled": np.random.default_rng(SEED).permutation(len(rows)).tolist(),
+        "shuffled": shuffled(len(rows)),
     }
     for batch in BATCHES:
         for name, order in orders.items():
