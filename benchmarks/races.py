@@ -9,9 +9,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks.contenders import Contender
+from export.arrangements import decisions, shuffled
 from export.comparison import Comparison
 from export.rows import Row
-from export.scope_proof import shuffled
 
 BATCH = 8
 
@@ -79,7 +79,7 @@ def races(
                 *paces[contender.name],
                 comparison.score(outputs, right),
                 comparison.agreement(outputs, reference, right),
-                comparison.drift(outputs, in_company, right).share,
+                comparison.drift(outputs, in_company, decisions(test)).share,
             )
         )
     return found

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bundle import Bundle
+from export.contract import Contract
 from export.failures import ExportFailure
-from export.manifest import Contract, Manifest, Task, Variant
+from export.manifest import Manifest, Task, Variant
 from export.measurement import Runner
 from export.rows import tokenize
 from training.dataset import Example

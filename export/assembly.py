@@ -22,7 +22,6 @@ from export.manifest import Licences, Manifest
 from export.rows import Row
 from export.variants import Candidate
 
-GOLDEN_ROWS = 6
 LIBRARIES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime-gpu", "onnxruntime", "tokenizers")
 
 Describe = Callable[[Sequence[Candidate], dict[str, Any]], Manifest]

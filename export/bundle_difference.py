@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from export.manifest import Contract, Manifest, Variant
+from export.contract import Contract
+from export.manifest import Manifest, Variant
 
 APART = {
     "schema_version",

@@ -11,16 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.assembly import GOLDEN_ROWS, assemble
+from export.assembly import assemble
+from export.awkward_shapes import awkward_shapes, checkpoint_output, checkpoint_outputs
 from export.bundle import Bundle
 from export.comparison import Comparison
 from export.comparisons import comparison_of
 from export.encoder_run import run_encoder_exporter
+from export.golden_rows import golden_rows
 from export.graph import export_graph
+from export.hidden_tokens import HiddenTokens
 from export.licences import licences_of
-from export.manifest import Manifest, ParityProof
+from export.manifest import Manifest
 from export.measurement import Runner
 from export.model_card import model_card
+from export.proof import ParityProof
 from export.recipes.kinds import Recipe
 from export.registry import Registry
 from export.rows import Row, encoded, feed, tokenize
@@ -34,12 +38,13 @@ from export.structure.trimming import trim_run
 from export.structure.vocabulary import Trimming
 from export.terms import terms_of
 from export.variants import Candidate, Workshop, described, refused
-from export.verification import Proven, Reference, awkward_shapes, reference_shapes, verify
+from export.verification import PASSES, Proven, Reference, verify
 from training.calibration import softmax
 from training.conformal import conformal_thresholds
 from training.dataset import Example, Split
 from training.headlines import headline
 from training.heads import SequenceClassifier, load_model
+from training.model_making import position_limit
 from training.progress import Steps
 from training.run import RunDirectory, RunRecord
 from training.scope.evidence import figures
@@ -67,6 +72,7 @@ class Exporter:
         self._scoped = self._with_detector()
         self._comparison = comparison_of(record)
         self._reference, self._test, self._test_right = self._references()
+        self._golden_rows = golden_rows(self._reference.rows, self._tokenizer)
         self._test_outside = self._outside(Split.TEST)
 
     def candidates(self) -> list[Candidate]:
@@ -106,19 +112,22 @@ class Exporter:
         rows = self._tokens(examples)
         known = None if self._scoped is None else self._seen(rows)
         logits = self._logits(rows) if known is None else known.logits
-        shapes = awkward_shapes(rows, self._record.max_length, self._pad, self._model.config.vocab_size)
+        config = self._model.config
+        shapes = awkward_shapes(rows, self._record.max_length, self._pad, config.vocab_size, position_limit(config))
+        model = self._scoped or self._model
+        hidden = HiddenTokens.of(shapes, config.vocab_size, lambda batch: checkpoint_output(model, batch))
         test = self._examples(Split.TEST)
         compared = self._comparison
         right = compared.right(examples)
-        reference = Reference(
+        reference = Reference.of(
             rows,
             compared,
             right,
             terms_of(self._record.task),
             headline(self._record.task)[1],
             logits,
-            compared.score(logits, right),
-            reference_shapes(self._scoped or self._model, shapes),
+            checkpoint_outputs(model, shapes),
+            hidden,
             self._scope_reference(known),
         )
         return reference, self._tokens(test), compared.right(test)
@@ -160,19 +169,19 @@ class Exporter:
     def _measure(self, recipe: Recipe, path: Path, network: Network | None) -> tuple[Candidate, ParityProof]:
         """The candidate, and its proof beside its own network."""
         reference = self._reference
-        task = f"verifying {path.stem}"
-        self._progress(task, 0, 4)
+        task, steps = f"verifying {path.stem}", PASSES + 2
+        self._progress(task, 0, steps)
         runner = Runner(path, self._pad)
-        proven, own = self._proven(recipe, runner, network, lambda done: self._progress(task, done, 4))
+        proven, own = self._proven(recipe, runner, network, lambda done: self._progress(task, done, steps))
         if not proven.parity.passed:
-            self._progress(task, 4, 4)
+            self._progress(task, steps, steps)
             return refused(recipe, path, proven.parity), own
         compared = self._comparison if network is None else network.reference.comparison
         metrics = self._measured(runner, compared, proven.threshold)
-        self._progress(task, 3, 4)
-        golden = [runner.run(feed([row], runner.names, self._pad)) for row in reference.rows[:GOLDEN_ROWS]]
+        self._progress(task, PASSES + 1, steps)
+        golden = [runner.run(feed([row], runner.names, self._pad)) for row in self._golden_rows]
         speed = runner.texts_per_second(reference.rows) if recipe.device in {"any", "cpu"} else None
-        self._progress(task, 4, 4)
+        self._progress(task, steps, steps)
         temperature = self._record.temperature if network is None else network.temperature
         sets = self._set_thresholds(proven.logits, temperature)
         variant = described(recipe, path, proven.parity, speed, proven.threshold, sets)
@@ -223,7 +232,7 @@ class Exporter:
             record.name,
             candidates,
             self._tokenizer,
-            rows[:GOLDEN_ROWS],
+            self._golden_rows,
             describe,
             lambda manifest: model_card(manifest, self._run, record),
             self._work / "bundle",

@@ -26,7 +26,7 @@ def _numbers(record: RunRecord) -> Comparison:
 COMPARISONS: dict[TaskName, Callable[[RunRecord], Comparison]] = {
     "single_label_classification": Decisions.of,
     "multi_label_classification": Decisions.of,
-    "token_classification": lambda record: TagComparison(record.labels),
+    "token_classification": lambda record: TagComparison(record.labels, record.temperature),
     "regression": _numbers,
     "pair_scoring": lambda record: RankingComparison(record.temperature),
 }

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from export.assembly import GOLDEN_ROWS, assemble
+from export.assembly import assemble
+from export.awkward_shapes import awkward_shapes
 from export.encoder_card import encoder_card
 from export.encoder_model import Encoder
-from export.encoder_proof import EncoderReference, Vectors, verify_encoder
+from export.encoder_proof import EncoderReference, Quality, Vectors, verify_encoder
+from export.golden_rows import golden_rows
 from export.graph import export_encoder_graph
+from export.hidden_tokens import HiddenTokens
 from export.licences import licences_of
 from export.manifest import Manifest
 from export.measurement import Runner
@@ -19,7 +22,8 @@ from export.recipes.kinds import Recipe
 from export.rows import Row
 from export.settings import ExportSettings
 from export.variants import Candidate, Workshop, described, refused
-from export.verification import awkward_shapes
+from export.verification import PASSES
+from training.model_making import position_limit
 from training.progress import Steps
 
 
@@ -38,7 +42,7 @@ class Material:
 
     rows: list[Row]
     calibration: list[Row]
-    quality: Callable[[Vectors], float] | None = None
+    quality: Quality | None = None
     test: Test | None = None
 
 
@@ -71,9 +75,12 @@ class EncoderExporter:
         self._work = work
         self._progress = progress
         rows = material.rows
-        shapes = awkward_shapes(rows, encoder.max_length, encoder.pad, encoder.module.config.vocab_size)
+        config = encoder.module.config
+        shapes = awkward_shapes(rows, encoder.max_length, encoder.pad, config.vocab_size, position_limit(config))
+        hidden = HiddenTokens.of(shapes, config.vocab_size, encoder.run)
         expected = {name: (batch, encoder.run(batch)) for name, batch in shapes.items()}
-        self._reference = EncoderReference.of(rows, encoder.vectors(rows), expected, material.quality)
+        self._golden_rows = golden_rows(rows, encoder.tokenizer)
+        self._reference = EncoderReference.of(rows, encoder.vectors(rows), expected, hidden, material.quality)
 
     def candidates(self) -> list[Candidate]:
         """What `Workshop.measured` makes of the settings, and what is asked for for GPUs."""
@@ -89,21 +96,22 @@ class EncoderExporter:
     def measure(self, recipe: Recipe, path: Path) -> Candidate:
         """Proves and times one variant; it may fail the gate."""
         task = f"verifying {recipe.name}"
-        self._progress(task, 0, 4)
+        steps = PASSES + 2
+        self._progress(task, 0, steps)
         runner = Runner(path, self._encoder.pad)
         gate = self._settings.encoder_gate
         proof = verify_encoder(
-            runner, self._reference, recipe.precision, gate, lambda done: self._progress(task, done, 4)
+            runner, self._reference, recipe.precision, gate, lambda done: self._progress(task, done, steps)
         )
         if not proof.passed:
-            self._progress(task, 4, 4)
+            self._progress(task, steps, steps)
             return refused(recipe, path, proof)
         scores = self._tested(runner)
-        self._progress(task, 3, 4)
+        self._progress(task, PASSES + 1, steps)
         rows = self._reference.rows
-        golden = list(runner.logits(rows[:GOLDEN_ROWS], range(min(GOLDEN_ROWS, len(rows))), 1))
+        golden = list(runner.logits(self._golden_rows, range(len(self._golden_rows)), 1))
         speed = runner.texts_per_second(rows) if recipe.device in {"any", "cpu"} else None
-        self._progress(task, 4, 4)
+        self._progress(task, steps, steps)
         return Candidate(described(recipe, path, proof, speed), path, golden, scores)
 
     def _tested(self, runner: Runner) -> dict[str, float]:
@@ -139,7 +147,7 @@ class EncoderExporter:
             about.name,
             candidates,
             encoder.tokenizer,
-            self._reference.rows[:GOLDEN_ROWS],
+            self._golden_rows,
             describe,
             lambda manifest: encoder_card(manifest, encoder.module.pooling),
             self._work / "bundle",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from export.manifest import Manifest, Variant
+from export.proof_wording import compared, points_lost
 from export.terms import terms_of
 from training.headlines import as_shown, headline, shown
 
@@ -14,7 +15,10 @@ def encoder_card(manifest: Manifest, pooling: str) -> str:
 
     The bundle has no version yet.
     """
-    rows = "\n".join(f"| {' | '.join(_cells(variant))} |" for variant in manifest.variants)
+    trained = bool(manifest.metrics)
+    lost = (lambda variant: (points_lost(variant.parity),)) if trained else (lambda variant: ())
+    rows = "\n".join(f"| {' | '.join((*_cells(variant), *lost(variant)))} |" for variant in manifest.variants)
+    title, line = (" points lost (95 %) |", "---|") if trained else ("", "")
     libraries = ", ".join(f"{name} {version}" for name, version in sorted(manifest.versions.items()))
     sets = ", ".join(manifest.measured_on.instruction_sets) or "none recorded"
     proven = manifest.variants[0].parity
@@ -35,11 +39,12 @@ For Embed and Score: search, ranking and grouping of texts by what they mean. Le
 Compared with the PyTorch checkpoint on {proven.rows} texts{held_out}. "Same neighbour": texts whose nearest
 neighbour among the others is the checkpoint's.
 
-| variant | size | texts/s | same neighbour | mean cosine | lowest cosine |
-|---|---|---|---|---|---|
+| variant | size | texts/s | same neighbour | mean cosine | lowest cosine |{title}
+|---|---|---|---|---|---|{line}
 {rows}
 
-Measured on {manifest.measured_on.processor} ({sets}), one thread, sorted batches of 8, tokenization not included.
+{compared(proven)}
+Speed was measured on {manifest.measured_on.processor} ({sets}), one thread, sorted batches of 8, tokenization not included.
 
 ## Limits
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from export.comparison import UnitScores
 from export.encoder_bundling import About, EncoderExporter, Material, Test
 from export.encoder_model import Encoder
 from export.encoder_proof import Vectors
 from export.settings import ExportSettings
 from training.dataset import Example, Split
-from training.embedding.evaluation import scores_of, truth_of
+from training.embedding.evaluation import by_unit, scores_of, truth_of
 from training.embedding.relations import singles
 from training.headlines import headline
+from training.intervals import Positions
 from training.progress import Steps
 from training.run import RunDirectory, RunRecord
 from training.sentence_encoder import SentenceEncoder
@@ -31,8 +33,9 @@ def run_encoder_exporter(
     scores = record.metrics["test"]
     metric, _ = headline(record.task, scores)
 
-    def quality(vectors: Vectors) -> float:
-        return validation.scores(vectors)[metric]
+    def quality(vectors: Vectors) -> UnitScores:
+        count, scores_at = validation.by_unit(vectors)
+        return UnitScores(count, lambda at: scores_at(at)[metric])
 
     material = Material(
         encoder.rows(validation.distinct),
@@ -60,3 +63,7 @@ class _Texts:
     def scores(self, vectors: Vectors) -> dict[str, float]:
         """Of vectors [distinct texts, width]."""
         return scores_of(vectors[self._places], self._truth)
+
+    def by_unit(self, vectors: Vectors) -> tuple[int, Callable[[Positions], dict[str, float]]]:
+        """How many queries or rows there are, and the scores of any choice of them."""
+        return by_unit(vectors[self._places], self._truth)

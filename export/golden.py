@@ -42,14 +42,20 @@ class Golden(BaseModel):
     ) -> str | None:
         """What is wrong with the computed outputs, one array a row, or None when they are those expected.
 
+        An output is [elements], or of tokens [tokens, elements].
+
         `tolerated` is for devices that round otherwise than the variant's precision says.
         """
-        expected = self.variants[variant]
+        expected = self.variants.get(variant)
+        if expected is None:
+            return "golden.json holds no answers of it"
         allowed = expected.tolerance if tolerated is None else tolerated
         worst = 0.0
-        for computed, wanted in zip(outputs, expected.logits, strict=True):
+        for computed, wanted, ids in zip(outputs, expected.logits, self.input_ids, strict=True):
             if computed.size != len(wanted):
                 return f"{computed.size} outputs for a row instead of {len(wanted)}"
+            if computed.ndim != 1 and computed.shape != (len(ids), len(wanted) // len(ids)):
+                return f"an output of the shape {list(computed.shape)} for a row of {len(ids)} tokens"
             if not np.isfinite(computed).all():
                 return "an output is not finite"
             worst = max(worst, float(np.abs(computed.ravel() - np.array(wanted, np.float32)).max()))

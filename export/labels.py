@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from pydantic import Field
 
-from export.manifest import Contract
+from export.contract import Contract
 
 LABELS = "labels.json"
 HISTORY = 1_000

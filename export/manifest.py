@@ -16,7 +16,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from export.contract import Contract
+from export.proof import ParityProof
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """Model and label names: lower case, digits, dot, underscore, hyphen; they are directory and metric names too."""
@@ -56,71 +59,12 @@ LEAST_LABELS = {
 }
 
 
-class Contract(BaseModel):
-    """Frozen and closed: an unknown field is an error, not a surprise."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class FileEntry(Contract):
     """A file of the bundle, relative to it."""
 
     path: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     sha256: Sha256
     size_bytes: int = Field(ge=0)
-
-
-class ScopeProof(Contract):
-    """How alike a variant and the checkpoint tell texts out of scope, each at its own threshold. Fractions are in [0, 1]."""
-
-    rows: int = Field(gt=0)
-    """Validation rows compared, in scope and out of it."""
-    agreement: float = Field(ge=0, le=1)
-    """Rows that both call in scope, or both out of it."""
-    flips_with_batch_mates: float = Field(ge=0, le=1)
-    """Rows whose answer changes between being alone and being in a shuffled batch."""
-    max_score_difference: float
-    """Of these rows, and of the shapes that the parity proof names."""
-
-
-class ParityProof(Contract):
-    """What was compared with the PyTorch checkpoint, and how it came out. Fractions are in [0, 1]."""
-
-    rows: int = Field(gt=0)
-    """Validation rows compared."""
-    max_logit_difference: float
-    mean_logit_difference: float
-    agreement: float = Field(ge=0, le=1)
-    """Rows with the same best label as the checkpoint, or words, where words are labelled; with several labels a row, decisions
-    (row and label) that are the same; of numbers, Spearman's rank correlation; of candidates, pairs within a query that are in
-    the same order; of embeddings, rows with the same nearest neighbour among them."""
-    reference_accuracy: float | None = Field(default=None, le=1)
-    accuracy: float | None = Field(default=None, le=1)
-    """With several labels a row, micro F1; where words are labelled, F1 of whole entities; of numbers R², which may be below 0;
-    of rankings nDCG@10; of embeddings what their task is judged by. Both None where nothing says what is right."""
-    mean_cosine: float | None = None
-    min_cosine: float | None = None
-    """Between the vectors of the variant and of the checkpoint, over the rows; embedding alone has them."""
-    flips_with_batch_mates: float = Field(ge=0, le=1)
-    """Rows whose label, one of whose labels, one of whose words' labels, or whose nearest neighbour changes between being alone
-    and being in a shuffled batch; of numbers, those that move by more than 0.01 standard deviations; of candidates, those whose
-    relevance moves by more than 0.01."""
-    mean_difference: float | None = None
-    """From the checkpoint's numbers, in standard deviations of the training rows' numbers; from its relevances."""
-    max_drift: float | None = None
-    """Of any number, or relevance, with batch mates, in the same unit."""
-    scope: ScopeProof | None = None
-    """None where the model does not tell texts out of scope."""
-    shapes_checked: list[str]
-    """Such as "right padding", "mask with holes", "length 1", "length 256"."""
-    passed: bool
-    reasons: list[str]
-    """Why the gate refused the variant; empty when it passed."""
-
-    @property
-    def drop(self) -> float:
-        """Percentage points of accuracy lost; 0 where there is none to lose."""
-        return 100 * ((self.reference_accuracy or 0.0) - (self.accuracy or 0.0))
 
 
 class StructureProof(Contract):

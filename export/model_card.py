@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from export.manifest import Manifest, Variant
+from export.proof_wording import compared, points_lost
 from export.terms import terms_of
 from training.headlines import headline
 from training.report.card import render_card
@@ -60,6 +61,7 @@ def variants_of(manifest: Manifest, published: bool = True) -> Variants:
         meaning=" ".join(terms.meaning.split()),
         compared_rows=manifest.variants[0].parity.rows,
         measured_on=f"{host.processor} ({', '.join(host.instruction_sets) or 'no instruction sets recorded'})",
+        proof=compared(manifest.variants[0].parity),
         rows=[_row(variant, manifest.metrics[variant.name][metric]) for variant in manifest.variants],
     )
 
@@ -74,4 +76,5 @@ def _row(variant: Variant, test: float) -> VariantRow:
         validation=parity.accuracy or 0.0,
         test=test,
         flips=parity.flips_with_batch_mates,
+        lost=points_lost(parity),
     )

@@ -12,7 +12,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from export.manifest import NAME_PATTERN, Contract
+from export.contract import Contract
+from export.manifest import NAME_PATTERN
 
 SERVING = "serving.json"
 SLOTS = 100

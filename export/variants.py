@@ -13,7 +13,8 @@ from transformers import PretrainedConfig
 from export.bundle import entry
 from export.failures import ExportFailure
 from export.fusion import fuse
-from export.manifest import ParityProof, Variant
+from export.manifest import Variant
+from export.proof import ParityProof
 from export.quantization import write_graph
 from export.recipes.catalogue import ALL, DEFAULT, FLOAT, HALF, PLAIN, QUANTIZED, named
 from export.recipes.graphs import Graphs

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from export.commands.budget import points, share
 from export.commands.keys import SignWith, read_key
 from export.commands.recipes import known_variants
 from export.commands.variants_table import show_variants
@@ -39,11 +40,22 @@ def bundle(
     fp16: Annotated[bool, typer.Option("--fp16", help="Add a float16 variant for CUDA.")] = False,
     tensorrt: Annotated[bool, typer.Option("--tensorrt", help="Add a float32 variant for TensorRT.")] = False,
     max_drop: Annotated[
-        float, typer.Option(help="Accuracy (or R², nDCG@10, MRR@10) that int8 may lose, in percentage points.")
+        float,
+        typer.Option(
+            parser=points,
+            metavar="POINTS",
+            help="Accuracy (or R², nDCG@10, MRR@10) that a variant may lose, in percentage points: 0.5pt.",
+        ),
     ] = 1.0,
+    strict_drop: Annotated[
+        bool,
+        typer.Option("--strict-drop", help="Its whole 95 % interval must be within --max-drop, not just the drop."),
+    ] = False,
     min_agreement: Annotated[
         float | None,
         typer.Option(
+            parser=share,
+            metavar="SHARE",
             help="Share of rows with the checkpoint's label (or rank agreement with it, or its nearest neighbour).",
             show_default="0.98, of neighbours 0.9",
         ),
@@ -60,6 +72,22 @@ def bundle(
     trim_vocabulary: Annotated[
         bool, typer.Option("--trim-vocabulary", help="Leave out tokens of scripts that the run's rows do not have.")
     ] = False,
+    max_flips: Annotated[
+        float,
+        typer.Option(
+            parser=share,
+            metavar="SHARE",
+            help="Share of rows that may be answered otherwise in company: 0.002 or 0.2%.",
+        ),
+    ] = 0.002,
+    max_leak: Annotated[
+        float,
+        typer.Option(
+            parser=share,
+            metavar="SHARE",
+            help="Share of their spread that outputs may move by tokens that the mask hides; dynamic int8 needs 0.1.",
+        ),
+    ] = 0.01,
     calibration_rows: Annotated[int, typer.Option(help="Training rows that fix the int8 scales.")] = 256,
     data_licence: Annotated[
         str | None,
@@ -78,15 +106,19 @@ def bundle(
     quiet_libraries()
     if variants != DEFAULT and not quantize:
         raise typer.BadParameter("--no-quantize makes float32 alone and --variants says what is made: leave one out")
-    limits = {} if min_agreement is None else {"min_agreement": min_agreement}
+    limits: dict[str, float] = {
+        "max_drop": max_drop,
+        "strict_drop": strict_drop,
+        "max_flips": max_flips,
+        "max_leak": max_leak,
+    }
+    limits |= {} if min_agreement is None else {"min_agreement": min_agreement}
     with failures_shown():
         data = NOT_STATED if data_licence is None else stated_licence(data_licence)
         key = read_key(sign_with)
     settings = ExportSettings(
-        gate=Gate.model_validate(
-            {**limits, "max_drop": max_drop, "min_structural_agreement": min_structural_agreement}
-        ),
-        encoder_gate=EncoderGate.model_validate({**limits, "max_drop": max_drop}),
+        gate=Gate.model_validate({**limits, "min_structural_agreement": min_structural_agreement}),
+        encoder_gate=EncoderGate.model_validate(limits),
         quantize=quantize,
         variants=variants,
         half=fp16,

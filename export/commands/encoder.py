@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from export.commands.keys import SignWith, read_key
+from export.commands.variants_table import show_variants
 from export.terminal import RegistryUrl, console, failures_shown
 from training.terminal import quiet_libraries
 
@@ -40,7 +41,6 @@ def encoder(
     """Export a sentence encoder for Embed and Score: one vector a text. Nothing is trained."""
     quiet_libraries()
     from export.encoder import EncoderSettings, export_encoder
-    from export.encoder_card import variants_table
     from export.registry import Registry
     from training.progress import listener
 
@@ -56,7 +56,7 @@ def encoder(
             if key is not None:
                 target.sign(name, manifest.version, key)
             console.print(f"[green]reused[/] {name} version {manifest.version}: encoder, texts and code did not change")
-        console.print(variants_table(manifest))
+        show_variants(manifest)
         for variant in refused or []:
             console.print(f"[yellow]refused[/] {variant.name}: {'; '.join(variant.parity.reasons)}")
         if label is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from export.commands.proof_table import show_proof
 from export.terminal import console
 from export.terms import terms_of
 from training.headlines import as_shown, headline
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def show_variants(manifest: Manifest) -> None:
-    """Prints it."""
+    """Prints it, and the proof of each."""
     if manifest.task == "embedding":
         from export.encoder_card import variants_table
 
         console.print(variants_table(manifest))
+        show_proof(manifest)
         return
     table = Table("variant", box=None, pad_edge=False)
     key, title = headline(manifest.task)
@@ -41,3 +43,4 @@ def show_variants(manifest: Manifest) -> None:
             f"{100 * parity.flips_with_batch_mates:.2f} %",
         )
     console.print(table)
+    show_proof(manifest)

@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.awkward_shapes import checkpoint_output, checkpoint_outputs
 from export.comparisons import comparison_of
-from export.manifest import ParityProof, StructureProof, Variant
+from export.hidden_tokens import HiddenTokens
+from export.judgement import judge
+from export.manifest import StructureProof, Variant
+from export.paired_difference import drop_interval
+from export.proof import CalibrationShift, ParityProof
 from export.settings import Gate
-from export.verification import Proven, Reference, judge, reference_shapes
+from export.verification import Proven, Reference
 from training.calibration import fit_binary_temperature, fit_temperature
 from training.heads import Classifier
 from training.run import RunRecord
@@ -53,13 +58,19 @@ def network_of(
     """
     temperature = _temperature(record, logits, full.right, fallback)
     compared = comparison_of(record.model_copy(update={"temperature": temperature}))
-    shapes = {shape: batch for shape, (batch, _) in full.shapes.items()}
-    reference = replace(
-        full,
-        comparison=compared,
-        logits=logits,
-        score=compared.score(logits, full.right),
-        shapes=reference_shapes(scoped or model, shapes),
+    batches = {shape: batch for shape, (batch, _) in full.shapes.items()}
+    answering = scoped or model
+    hidden = HiddenTokens.of(batches, model.config.vocab_size, lambda batch: checkpoint_output(answering, batch))
+    reference = Reference.of(
+        full.rows,
+        compared,
+        full.right,
+        full.terms,
+        full.metric,
+        logits,
+        checkpoint_outputs(answering, batches),
+        hidden,
+        full.scope,
     )
     calibrated = record.task not in {"regression", "embedding"}
     return Network(name, lacks, model, scoped, temperature if calibrated else None, reference)
@@ -101,7 +112,17 @@ def _beside(logits: NDArray[np.float32], network: Network, full: Reference, reco
         "reference_accuracy": full.score,
         "accuracy": full.comparison.score(alike, full.right),
         "mean_difference": full.comparison.difference(alike, full.logits),
+        "drop_interval": drop_interval(full.unit_scores, full.comparison.unit_scores(alike, full.right)),
+        "calibration": _calibration(logits, network, full),
     }
+
+
+def _calibration(logits: NDArray[np.float32], network: Network, full: Reference) -> CalibrationShift | None:
+    """Each at its own temperature."""
+    error = network.reference.comparison.calibration_error(logits, full.right)
+    if error is None or full.calibration_error is None:
+        return None
+    return CalibrationShift(checkpoint=full.calibration_error, variant=error)
 
 
 def promising(network: Network, full: Reference, record: RunRecord, gate: Gate) -> bool:
@@ -119,6 +140,7 @@ def own_gate(gate: Gate) -> Gate:
     The scores of its detector are those of another network than the checkpoint's.
     """
     lenient = {"min_agreement": 0.0, "min_half_agreement": 0.0, "max_drop": 100.0, "min_scope_agreement": 0.0}
+    lenient |= {"strict_drop": False, "max_calibration_shift": 1.0}
     return gate.model_copy(update={**lenient, "max_mean_difference": np.inf, "max_score_difference": np.inf})
 
 
@@ -132,6 +154,7 @@ def _lost(proof: ParityProof, precision: str, gate: Gate, full: Reference) -> li
             "max_score_difference": np.inf,
             # told of beside the network itself
             "max_flips": 1.0,
+            "max_leak": 1.0,
         }
     )
     return judge(proof, precision, structural, full.terms, full.metric)

@@ -50,7 +50,8 @@ def test_the_bundle_says_how_near_it_is_to_the_checkpoint(folder: Path) -> None:
     float32 = next(variant for variant in manifest.variants if variant.name == "fp32")
     assert float32.parity.max_logit_difference < 1e-4
     assert (float32.parity.min_cosine or 0.0) > 0.9999
-    assert set(float32.parity.shapes_checked) == {"right padding", "mask with holes", "length 1", "length 64"}
+    shapes = {"mixed lengths", "left padding", "mask with holes", "length 1", "length 2", "length 8", "length 64"}
+    assert set(float32.parity.shapes_checked) == shapes
     assert "| fp32 |" in bundle.file(manifest.model_card).read_text(encoding="utf-8")
     assert all(variant.parity.passed for variant in manifest.variants)
 

@@ -16,7 +16,8 @@ import onnxruntime
 
 from export.bundle import MANIFEST, Bundle, entry
 from export.golden import Golden, GoldenVariant, tolerance
-from export.manifest import Calibration, Host, Manifest, OutOfScope, ParityProof, Scale, Task, Variant
+from export.manifest import Calibration, Host, Manifest, OutOfScope, Scale, Task, Variant
+from export.proof import ParityProof
 from export.registry import Registry
 from tests.fakes.slow_graph import slowed
 from tests.fakes.tiny_graphs import (

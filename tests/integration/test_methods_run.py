@@ -80,7 +80,9 @@ def test_the_bundle_is_proven_and_serves(run: Run, tmp_path: Path) -> None:
     registry.set_label(method, "stable", 1)
     fp32 = next(each for each in bundle.manifest.variants if each.name == "fp32")
     assert fp32.parity.max_logit_difference < 1e-4
-    assert fp32.parity.shapes_checked == ["right padding", "mask with holes", "length 1", "length 64"]
+    assert {"mixed lengths", "left padding", "mask with holes", "length 1", "length 64"} <= set(
+        fp32.parity.shapes_checked
+    )
     int8 = [each.variant.parity for each in candidates if each.variant.precision == "int8"]
     assert int8
     assert all(parity.flips_with_batch_mates == 0.0 for parity in int8)

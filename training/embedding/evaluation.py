@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,12 +56,18 @@ def evaluated(vectors: Vectors, truth: Truth) -> Scored:
     """The same with intervals."""
     if relation_of_truth(truth) != "score":
         return with_intervals(_measures(vectors, truth))
-    near, given = cosines(vectors), truth.astype(np.float32, copy=False)
+    rows, of = by_unit(vectors, truth)
+    return Scored(of(np.arange(rows)), bootstrap(rows, of))
 
-    def of(positions: Positions) -> dict[str, float]:
-        return correlations(near[positions], given[positions])
 
-    return Scored(correlations(near, given), bootstrap(len(given), of))
+def by_unit(vectors: Vectors, truth: Truth) -> tuple[int, Callable[[Positions], dict[str, float]]]:
+    """How many queries there are, or rows of similarities, and the measures of any choice of them."""
+    if relation_of_truth(truth) == "score":
+        near, given = cosines(vectors), truth.astype(np.float32, copy=False)
+        return len(given), lambda at: correlations(near[at], given[at])
+    each = _measures(vectors, truth)
+    count = len(next(iter(each.values())))
+    return count, lambda at: _means({name: values[at] for name, values in each.items()})
 
 
 def retrieved(found: Ranked, collection: Collection) -> Scored:
@@ -74,9 +80,7 @@ def with_intervals(each: dict[str, NDArray[np.float64]]) -> Scored:
     count = len(next(iter(each.values())))
     if count == 0:
         return Scored(_means(each), {})
-    return Scored(
-        _means(each), bootstrap(count, lambda some: {name: float(v[some].mean()) for name, v in each.items()})
-    )
+    return Scored(_means(each), bootstrap(count, lambda at: _means({name: v[at] for name, v in each.items()})))
 
 
 def _measures(vectors: Vectors, truth: Truth) -> dict[str, NDArray[np.float64]]:

@@ -168,6 +168,8 @@ class VariantRow(Part):
     test: float
     flips: float
     """Share of rows whose answer changes with batch mates."""
+    lost: str = ""
+    """Points of the metric lost on the validation rows, with their interval; empty in reports of before."""
 
 
 class Variants(Part):
@@ -186,6 +188,8 @@ class Variants(Part):
     """Of these titles."""
     compared_rows: int
     measured_on: str
+    proof: str = ""
+    """What the comparison rests on, as a sentence; empty in reports of before."""
     rows: list[VariantRow]
 
 

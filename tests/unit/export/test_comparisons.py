@@ -29,7 +29,7 @@ def test_numbers_are_compared_in_standard_deviations() -> None:
 
 
 def test_a_number_that_moves_with_its_company_is_counted() -> None:
-    drift = NUMBERS.drift(column(0, 1, 2, 3), column(0, 1.005, 2, 3.5), np.zeros(4))
+    drift = NUMBERS.drift(column(0, 1, 2, 3), column(0, 1.005, 2, 3.5), np.ones(4, np.int64))
     assert (drift.share, drift.largest) == (0.25, 0.5)
 
 
@@ -44,7 +44,7 @@ def test_order_is_compared_within_queries_only_and_where_the_checkpoint_tells_ca
 
 
 def test_relevance_is_what_moves() -> None:
-    drift = RANKING.drift(column(0, 30), column(0.4, 40), np.zeros((2, 2), np.float32))
+    drift = RANKING.drift(column(0, 30), column(0.4, 40), np.ones(2, np.int64))
     assert drift.share == 0.5
     assert drift.largest == pytest.approx(1 / (1 + np.exp(-0.2)) - 0.5, abs=1e-6)
 

@@ -7,7 +7,7 @@ import pytest
 
 from export.encoder_proof import judge, nearest
 from export.encoder_texts import read_texts
-from export.manifest import ParityProof
+from export.proof import ParityProof
 from export.settings import EncoderGate
 from training.embedding.retrieval import units
 from training.failures import UnreadableData

@@ -11,13 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from export.awkward_shapes import checkpoint_outputs
 from export.decisions import Decisions
+from export.hidden_tokens import HiddenTokens
 from export.measurement import Runner
 from export.rows import Row
 from export.scope_proof import ScopeReference
 from export.settings import Gate
 from export.terms import terms_of
-from export.verification import Reference, reference_shapes, verify
+from export.verification import Reference, verify
 from training.heads import Classifier
 
 Batch = dict[str, NDArray[np.int64]]
@@ -57,15 +59,15 @@ def reasons(more: tuple[float, float, float], precision: str = "fp32") -> list[s
     known = said(np.array([row.ids for row in ROWS]))
     comparison = Decisions("single_label_classification", ["a", "b"], None)
     right = known[:, :2].argmax(axis=1)
-    reference = Reference(
+    reference = Reference.of(
         ROWS,
         comparison,
         right,
         terms_of("single_label_classification"),
         "accuracy",
         known[:, :2],
-        comparison.score(known[:, :2], right),
-        reference_shapes(cast("Classifier", FakeModel()), SHAPES),
+        checkpoint_outputs(cast("Classifier", FakeModel()), SHAPES),
+        HiddenTokens({}),
         ScopeReference(0.99, known[:, 2], [], np.empty(0, np.float32)),
     )
     proven = verify(cast("Runner", FakeRunner(more)), reference, precision, Gate(), lambda _: None)
