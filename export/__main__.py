@@ -10,6 +10,7 @@ from export.commands.bundle import bundle
 from export.commands.encoder import encoder
 from export.commands.labelling import label, rollback, unlabel
 from export.commands.looking import list_models, show, verify
+from export.commands.tune import tune
 
 app = typer.Typer(
     help="Turn a fine-tuned run into a [bold]proven[/] ONNX bundle, publish it, and say which version is stable.\n\n"
@@ -25,6 +26,7 @@ make()(encoder)
 look("list")(list_models)
 look()(show)
 look()(verify)
+decide()(tune)
 decide()(label)
 decide()(unlabel)
 decide()(rollback)

@@ -18,6 +18,7 @@ from export.golden import Golden, GoldenVariant, tolerance
 from export.host import describe_host
 from export.manifest import Manifest
 from export.rows import Row
+from export.tuning.at_export import Traffic
 from export.variants import Candidate
 
 GOLDEN_ROWS = 6
@@ -34,9 +35,12 @@ def assemble(
     rows: Sequence[Row],
     describe: Describe,
     card: Callable[[Manifest], str],
+    traffic: Traffic,
     folder: Path,
 ) -> Path:
     """Makes `folder`: variants fastest first, tokenizer, golden answers to `rows`, model card and manifest.
+
+    Variants are compared for `traffic`, and the manifest says which one is the best on hosts like this one.
 
     Raises ParityNotProven if no variant passed.
     """
@@ -49,7 +53,7 @@ def assemble(
     # the card is made of the manifest, which names the card
     readme.touch()
     (folder / "golden.json").write_text(_golden(passed, rows).model_dump_json() + "\n", encoding="utf-8")
-    manifest = describe(passed, _common(folder, passed))
+    manifest = describe(passed, _common(folder, passed) | traffic.facts(passed))
     readme.write_text(card(manifest), encoding="utf-8")
     manifest = manifest.model_copy(update={"model_card": entry(readme)})
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")

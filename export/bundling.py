@@ -25,6 +25,7 @@ from export.run_manifest import has_prediction_sets, run_manifest
 from export.scope_proof import ScopeReference
 from export.settings import ExportSettings
 from export.terms import terms_of
+from export.tuning.at_export import Traffic
 from export.variants import Candidate, Workshop, described, refused
 from export.verification import Reference, awkward_shapes, reference_shapes, verify
 from training.calibration import softmax
@@ -175,6 +176,7 @@ class Exporter:
             rows[:GOLDEN_ROWS],
             describe,
             lambda manifest: model_card(manifest, self._run, record),
+            Traffic(rows, self._pad, self._settings.tune_seconds, self._progress),
             self._work / "bundle",
         )
 

@@ -17,6 +17,7 @@ from export.measurement import Runner
 from export.quantization import Recipe
 from export.rows import Row
 from export.settings import ExportSettings
+from export.tuning.at_export import Traffic
 from export.variants import Candidate, Workshop, described, refused
 from export.verification import awkward_shapes
 from training.progress import Steps
@@ -140,5 +141,6 @@ class EncoderExporter:
             self._reference.rows[:GOLDEN_ROWS],
             describe,
             lambda manifest: encoder_card(manifest, encoder.module.pooling),
+            Traffic(self._reference.rows, encoder.pad, self._settings.tune_seconds, self._progress),
             self._work / "bundle",
         )

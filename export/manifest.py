@@ -16,6 +16,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from export.choices import GOALS, HostChoice
+
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """Model and label names: lower case, digits, dot, underscore, hyphen; they are directory and metric names too."""
 
@@ -218,6 +220,10 @@ class Manifest(Contract):
     model_card: FileEntry
     variants: list[Variant] = Field(min_length=1)
     """Preferred first; only variants whose parity passed."""
+    choices: list[HostChoice] = Field(default=[])
+    """Which variant is the best where: measured by the export for the class of its own host."""
+    token_lengths: dict[int, int] = Field(default={})
+    """Tokens -> validation rows that long: the lengths for which variants are compared unless others are given."""
     calibration: Calibration | None
     """None where the task gives no probabilities."""
     metrics: dict[str, dict[str, float]]
@@ -251,6 +257,9 @@ class Manifest(Contract):
         names = [variant.name for variant in self.variants]
         if len(set(names)) != len(names):
             raise ValueError("variant names must be unique")
+        strangers = {choice.variant(goal) for choice in self.choices for goal in GOALS} - set(names)
+        if strangers:
+            raise ValueError(f"choices of variants that are not there: {', '.join(sorted(strangers))}")
         unproven = [variant.name for variant in self.variants if not variant.parity.passed]
         if unproven:
             raise ValueError(f"variants without a passed parity proof: {', '.join(unproven)}")

@@ -65,4 +65,6 @@ class ExportSettings(BaseModel):
     """Adds a float32 variant without fused operators, for TensorRT."""
     calibration_rows: int = Field(default=256, ge=8, le=10_000)
     """Training rows that fix the activation scales."""
+    tune_seconds: float = Field(default=20.0, ge=0)
+    """About how long the variants are compared for the choice of this host; 0: not at all."""
     seed: int = Field(default=13, ge=0)

@@ -38,6 +38,10 @@ def bundle(
         ),
     ] = None,
     calibration_rows: Annotated[int, typer.Option(help="Training rows that fix the int8 scales.")] = 256,
+    tune_seconds: Annotated[
+        float,
+        typer.Option(help="About how long to compare the variants for hosts like this one; 0: not at all.", min=0),
+    ] = 20.0,
     force: Annotated[bool, typer.Option("--force", help="Export again although nothing changed.")] = False,
 ) -> None:
     """Export, fuse, quantize, verify against the checkpoint, publish. Reuses the published version when nothing changed."""
@@ -55,6 +59,7 @@ def bundle(
         half=fp16,
         tensorrt=tensorrt,
         calibration_rows=calibration_rows,
+        tune_seconds=tune_seconds,
     )
     target = Registry(registry)
     with failures_shown():

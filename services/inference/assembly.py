@@ -12,6 +12,9 @@ from typing import Any
 import structlog
 import uvloop
 
+from export.choices import HostChoice
+from export.failures import MalformedBundle
+from export.manifest import Manifest
 from export.registry import Registry
 from services.inference.administration import ModelAdministration
 from services.inference.calls import Calls
@@ -131,9 +134,19 @@ def _reconciler(models: Models, settings: InferenceSettings, scheduler: Schedule
     registry = Registry(settings.registry)
 
     def load_version(name: str, version: int) -> LoadedModel:
-        return load(registry.open(name, version), settings, scheduler, metrics)
+        bundle = registry.open(name, version)
+        return load(bundle, settings, scheduler, metrics, _choices(registry, bundle.manifest))
 
     return Reconciler(Following(registry, settings.models), Holdings(load_version, metrics), models, metrics)
+
+
+def _choices(registry: Registry, manifest: Manifest) -> list[HostChoice]:
+    """Those of the registry; of a spoiled file, which is no reason not to serve, those of the manifest."""
+    try:
+        return registry.choices(manifest)
+    except MalformedBundle as error:
+        log.warning("choices not read", model=manifest.name, version=manifest.version, why=str(error))
+        return manifest.choices
 
 
 def _connections(settings: InferenceSettings, shared_port: bool) -> Connections:

@@ -1,10 +1,12 @@
-"""From a bundle to a loaded model: tokenizer, and sessions of the first variant that works on this host."""
+"""From a bundle to a loaded model: tokenizer, and sessions of the best variant that works on this host."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from export.bundle import Bundle
+from export.choices import HostChoice
 from export.failures import MalformedBundle
 from export.golden import Golden
 from export.manifest import Manifest, Variant
@@ -46,8 +48,17 @@ class LoadedModel:
         return self.manifest.version
 
 
-def load(bundle: Bundle, settings: InferenceSettings, scheduler: Scheduler, metrics: Metrics) -> LoadedModel:
-    """Loads and warms a bundle. Raises MalformedBundle when no variant works here, DeviceUnavailable for CUDA."""
+def load(
+    bundle: Bundle,
+    settings: InferenceSettings,
+    scheduler: Scheduler,
+    metrics: Metrics,
+    choices: Sequence[HostChoice] | None = None,
+) -> LoadedModel:
+    """Loads and warms a bundle; `choices` say which variant is the best where.
+
+    Raises MalformedBundle when no variant works here, DeviceUnavailable for CUDA.
+    """
     manifest = bundle.manifest
     if 0 < settings.max_batch_tokens < manifest.max_length:
         raise MalformedBundle(
@@ -59,7 +70,7 @@ def load(bundle: Bundle, settings: InferenceSettings, scheduler: Scheduler, metr
         golden = Golden.read(bundle.file(manifest.golden))
     except Exception as error:
         raise MalformedBundle(f"{bundle.path}: tokenizer or golden answers are malformed ({error})") from None
-    execution = prepare(bundle, golden, settings, metrics)
+    execution = prepare(bundle, golden, settings, metrics, choices=choices)
     variant = execution.variant
     statistics = ModelStatistics()
     observer = ModelObserver(metrics, manifest, statistics)

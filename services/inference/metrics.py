@@ -54,6 +54,11 @@ class Metrics:
         self.variants_refused = self._counter(
             "variants_refused", "Variants whose golden answers are wrong on this host.", ("model", "variant")
         )
+        self.variants_chosen = self._counter(
+            "variants_chosen",
+            "Loads by the variant that serves and why it: pinned, host_class, family, order or fell_back.",
+            ("model", "variant", "why"),
+        )
         self.model_info = self._gauge(
             "model_info", "1 for each loaded version, with its variant and labels.", ModelInfo._fields, "livemax"
         )
