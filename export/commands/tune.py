@@ -94,7 +94,7 @@ def _traffic(
         raise ExportFailure("--texts and --lengths both say how long texts are: give one of them")
     if texts is not None:
         return lengths_of_texts(bundle, texts_of(texts, column, pair_column), texts.name)
-    return lengths_of_file(lengths) if lengths is not None else lengths_of_bundle(bundle)
+    return lengths_of_file(lengths, bundle.manifest.name) if lengths is not None else lengths_of_bundle(bundle)
 
 
 def _show(manifest: Manifest, choice: HostChoice) -> None:

@@ -23,7 +23,7 @@ def figures(timings: Timings, name: str, reference: str) -> Figures:
         narrow=_latency(work, timed.lone, other.lone),
         wide=_latency(work, timed.wide, other.wide) if timed.wide else None,
         batch=size,
-        texts_per_second=work.texts / lower_quartile(timed.batches[size]),
+        texts_per_second=1 / lower_quartile(timed.batches[size]),
         throughput=relative(_batched(timed), _batched(other)),
     )
 

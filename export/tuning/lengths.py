@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from export.choices import Lengths
 from export.failures import ExportFailure
 
+MOST_TEXTS = 1_000_000
 LATE = 0.99
 """The quantile that stands for long texts."""
 
@@ -34,8 +35,10 @@ class TokenLengths:
 
     @classmethod
     def of_counts(cls, counts: Mapping[int, int], source: str) -> TokenLengths:
-        """Of tokens -> texts that long."""
-        return cls.of((length for length, texts in sorted(counts.items()) for _ in range(texts)), source)
+        """Of tokens -> texts that long; of more than a million the shares alone count."""
+        scale = min(1.0, MOST_TEXTS / max(1, sum(counts.values())))
+        texts = {length: round(scale * number) for length, number in sorted(counts.items())}
+        return cls.of(np.repeat(list(texts), list(texts.values())).tolist(), source)
 
     def at(self, quantile: float) -> int:
         """The length that so large a part of the texts does not exceed."""

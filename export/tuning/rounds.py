@@ -16,6 +16,8 @@ HOPELESS = 1.08
 """Sizes of batches that take so much longer than the best one are not tried after the early rounds."""
 ENOUGH = 1.03
 """The smallest size within so much of the best is taken: small batches wait less and pad less."""
+LOOK_RUNS, LOOK_S = 3, 0.3
+"""How often, and how long, a text is run to see how many can be run in the time given."""
 BUSY = 0.25
 """Others are said to use the cores when so large a part of them has work while this process rests."""
 
@@ -50,7 +52,7 @@ class Timed:
     """By length."""
     wide: dict[int, list[float]] = field(default_factory=dict)
     batches: dict[int, list[float]] = field(default_factory=dict)
-    """All texts of the workload, by the size of their batches; of sizes that were given up, early rounds alone."""
+    """A text of mean length, by the size of the batches; of sizes that were given up, early rounds alone."""
 
     def kept(self) -> list[int]:
         """Sizes that no round left out."""
@@ -103,23 +105,30 @@ def _turns(variants: Sequence[str], number: int) -> list[str]:
 
 
 def _token_s(bench: Bench, name: str, lengths: TokenLengths) -> float:
-    """A first guess, which warms up, too: what a token costs in texts of middling length. A GPU is idle with one of them."""
+    """What a token costs by the clock, in texts of middling length: where others use the cores, more than is computed.
+
+    A GPU is idle with one text. It warms up, too.
+    """
     batch = [lengths.at(0.5)] * (GPU_SIZES[-1] if bench.on_gpu else 1)
     bench.narrow(name, batch)
-    return max(1e-9, min(bench.narrow(name, batch) for _ in range(3)) / sum(batch))
+    begun, runs = bench.now(), 0
+    while runs < LOOK_RUNS or bench.now() - begun < LOOK_S:
+        bench.narrow(name, batch)
+        runs += 1
+    return max(1e-9, (bench.now() - begun) / (runs * sum(batch)))
 
 
 def _narrow_round(bench: Bench, name: str, work: Workload, timed: Timed, number: int) -> None:
     for length in work.lone:
-        timed.lone.setdefault(length, []).append(bench.narrow(name, [length]))
+        timed.lone.setdefault(length, []).append(min(bench.narrow(name, [length]) for _ in range(work.repeats)))
     for size in _sizes(work, timed, number):
         seconds = sum(bench.narrow(name, batch) for batch in work.batches[size])
-        timed.batches.setdefault(size, []).append(seconds)
+        timed.batches.setdefault(size, []).append(seconds / work.texts(size))
 
 
 def _wide_round(bench: Bench, name: str, work: Workload, timed: Timed) -> None:
     for length in work.lone:
-        timed.wide.setdefault(length, []).append(bench.wide(name, length))
+        timed.wide.setdefault(length, []).append(min(bench.wide(name, length) for _ in range(work.repeats)))
 
 
 def _sizes(work: Workload, timed: Timed, number: int) -> list[int]:

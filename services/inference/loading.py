@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from export.bundle import Bundle
@@ -13,7 +13,7 @@ from export.manifest import Manifest, Variant
 from services.inference.execution.computation import Computation
 from services.inference.execution.variant_choice import prepare
 from services.inference.metrics import Metrics
-from services.inference.prediction import Served
+from services.inference.prediction import Encoded, Served
 from services.inference.response_cache import ResponseCache
 from services.inference.scheduling.lane import Lane
 from services.inference.scheduling.scheduler import Scheduler
@@ -88,6 +88,7 @@ class ModelObserver:
         self._statistics = statistics
         self._texts = metrics.queue_texts.labels(*self._labels)
         self._tokens = metrics.queue_tokens.labels(*self._labels)
+        self._lengths = metrics.text_tokens.labels(*self._labels)
         self._rows = metrics.batch_rows.labels(*self._labels)
         self._batch_tokens = metrics.batch_tokens.labels(*self._labels)
         self._padding = metrics.padding.labels(*self._labels)
@@ -122,6 +123,11 @@ class ModelObserver:
     def dropped(self, texts: int, reason: str) -> None:
         """Texts that left before compute."""
         self._dropped[reason].inc(texts)
+
+    def read(self, rows: Iterable[Encoded]) -> None:
+        """Rows that a call wants computed."""
+        for row in rows:
+            self._lengths.observe(len(row))
 
     def waited(self, seconds: float) -> None:
         """The slowest text of a call waited so long."""

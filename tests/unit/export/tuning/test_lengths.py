@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
 from export.failures import ExportFailure
 from export.tuning.lengths import TokenLengths
 from export.tuning.traffic import lengths_of_bundle, lengths_of_file, lengths_of_texts, texts_of
+from services.inference.metrics import Metrics
 from tests.fakes.tiny_bundle import publish_tiny
 from tests.fakes.tiny_variants import Tiny, publish_variants
 from training.failures import UnreadableData
@@ -32,6 +34,14 @@ def test_counts_survive_the_way_through_a_manifest() -> None:
     assert TokenLengths.of_counts(lengths.counts(), "test").sorted.tolist() == [5, 7, 7]
 
 
+def test_of_a_servers_many_texts_the_shares_count() -> None:
+    lengths = TokenLengths.of_counts({10: 3_000_000_000, 20: 1_000_000_000}, "test")
+    assert len(lengths.sorted) == 1_000_000
+    assert (lengths.at(0.74), lengths.at(0.76)) == (10, 20)
+    with pytest.raises(ExportFailure, match="no lengths to measure for"):
+        TokenLengths.of_counts({}, "test")
+
+
 @pytest.mark.parametrize("lengths", [[], [0, 4]], ids=["none", "a text without tokens"])
 def test_lengths_that_cannot_be_are_refused(lengths: list[int]) -> None:
     with pytest.raises(ExportFailure, match="no lengths to measure for"):
@@ -42,7 +52,7 @@ def test_lengths_that_cannot_be_are_refused(lengths: list[int]) -> None:
 def test_a_file_of_lengths_is_read_in_both_forms(tmp_path: Path, name: str, content: str) -> None:
     file = tmp_path / name
     file.write_text(content, encoding="utf-8")
-    assert lengths_of_file(file).sorted.tolist() == [12, 12, 13]
+    assert lengths_of_file(file, "tiny").sorted.tolist() == [12, 12, 13]
 
 
 @pytest.mark.parametrize("content", ["twelve", '{"12": "many"}', '{"12": [1]}', "[12]"])
@@ -50,11 +60,25 @@ def test_a_file_that_is_none_is_refused_with_what_is_wanted(tmp_path: Path, cont
     file = tmp_path / "lengths.txt"
     file.write_text(content, encoding="utf-8")
     with pytest.raises(ExportFailure, match="tokens of one text a line"):
-        lengths_of_file(file)
+        lengths_of_file(file, "tiny")
+
+
+def test_a_servers_saved_metrics_say_what_lengths_a_model_had(tmp_path: Path) -> None:
+    metrics = Metrics()
+    for version, length, texts in (("1", 5, 3), ("2", 12, 4), ("2", 13, 2)):
+        for _ in range(texts):
+            metrics.text_tokens.labels("tiny", version).observe(length)
+    metrics.text_tokens.labels("other", "1").observe(400)
+    file = tmp_path / "metrics.txt"
+    file.write_bytes(generate_latest(metrics.registry))
+    # the middles of 5 and 6, 11 and 12, 13 and 14, rounded down
+    assert lengths_of_file(file, "tiny").counts() == {5: 3, 11: 4, 13: 2}
+    with pytest.raises(ExportFailure, match="no lengths to measure for"):
+        lengths_of_file(file, "unknown")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    for read in (lengths_of_file, lambda path: texts_of(path, None, None)):
+    for read in (lambda path: lengths_of_file(path, "tiny"), lambda path: texts_of(path, None, None)):
         with pytest.raises(ExportFailure, match="gone"):
             read(tmp_path / "gone.txt")
 
