@@ -41,7 +41,12 @@ class Panel:
 
 
 def plot_choice(manifest: Manifest, choice: HostChoice, path: Path) -> None:
-    """Two panels, load and lone texts, as a PNG file."""
+    """As a PNG file."""
+    drawn(manifest, choice).savefig(path, dpi=DPI)
+
+
+def drawn(manifest: Manifest, choice: HostChoice) -> Any:
+    """A matplotlib Figure of two panels, load and lone texts."""
     quality = quality_of(manifest)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -50,7 +55,7 @@ def plot_choice(manifest: Manifest, choice: HostChoice, path: Path) -> None:
     FigureCanvasAgg(picture)
     picture.set_dpi(DPI)
     first, second = picture.subplots(1, 2, sharey=True)
-    drawn = [
+    panelled = [
         (axes, _draw(axes, panel, manifest, choice, quality))
         for axes, panel in zip((first, second), panels(choice), strict=True)
     ]
@@ -59,9 +64,9 @@ def plot_choice(manifest: Manifest, choice: HostChoice, path: Path) -> None:
     # once everything else has its place
     picture.draw_without_rendering()
     picture.set_layout_engine("none")
-    for axes, named in drawn:
+    for axes, named in panelled:
         _write_names(axes, named)
-    picture.savefig(path, dpi=DPI)
+    return picture
 
 
 def panels(choice: HostChoice) -> tuple[Panel, Panel]:
