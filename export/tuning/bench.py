@@ -13,6 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from export.failures import ExportFailure
+from export.golden import Golden
 from export.measurement import open_session
 from export.rows import Feed, Row, feed
 
@@ -32,10 +33,19 @@ class SessionBench:
         self.cores = len(os.sched_getaffinity(0))
         self._pad = pad
         self._tokens = np.array(tokens, np.int64)
-        opened = (lambda path: _on_gpu(path, device_id)) if self.on_gpu else open_session
-        self._narrow = {name: opened(path) for name, path in paths.items()}
-        widened = not self.on_gpu and self.cores > 1
-        self._wide = {name: open_session(path, self.cores) for name, path in paths.items()} if widened else {}
+        self.broken: dict[str, str] = {}
+        """Variants that ONNX Runtime cannot open here -> why; they cannot be run."""
+        self._narrow: dict[str, onnxruntime.InferenceSession] = {}
+        self._wide: dict[str, onnxruntime.InferenceSession] = {}
+        for name, path in paths.items():
+            try:
+                self._narrow[name] = _on_gpu(path, device_id) if self.on_gpu else open_session(path)
+                if not self.on_gpu and self.cores > 1:
+                    self._wide[name] = open_session(path, self.cores)
+            except ExportFailure:
+                raise
+            except Exception as error:  # onnxruntime raises a dozen unrelated types
+                self.broken[name] = _first_line(error)
         self._names = {name: {node.name for node in session.get_inputs()} for name, session in self._narrow.items()}
         self._feeds: dict[tuple[int, ...], Feed] = {}
 
@@ -65,7 +75,18 @@ class SessionBench:
         after = _idle_s()
         return min(1.0, max(0.0, 1.0 - (after - before) / (LOOK_S * self.cores))) if after else 0.0
 
-    def answers(self, variant: str, row: Row) -> NDArray[np.float32]:
+    def fault(self, variant: str, golden: Golden, rows: Sequence[Row]) -> str | None:
+        """Why a variant must not serve here: it cannot be opened or run, or gives other answers than where it was proven."""
+        if variant in self.broken:
+            return f"it cannot be opened here: {self.broken[variant]}"
+        try:
+            answers = [self._answer(variant, row) for row in rows]
+        except Exception as error:
+            return f"it fails on a golden row: {_first_line(error)}"
+        found = golden.deviation(variant, answers)
+        return f"its golden answers are wrong here: {found}" if found else None
+
+    def _answer(self, variant: str, row: Row) -> NDArray[np.float32]:
         """The graph's outputs of one row, side by side, without the dimension of the batch."""
         outputs = self._narrow[variant].run(None, feed([row], self._names[variant], self._pad))
         return outputs[0][0] if len(outputs) == 1 else np.concatenate(outputs, axis=1)[0]  # type: ignore[no-any-return]
@@ -75,6 +96,10 @@ class SessionBench:
             rows = [Row(np.resize(np.roll(self._tokens, -7 * at), n).tolist(), [0] * n) for at, n in enumerate(lengths)]
             self._feeds[lengths] = feed(rows, {"input_ids", "attention_mask", "token_type_ids"}, self._pad)
         return {name: self._feeds[lengths][name] for name in self._names[variant]}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
 def _on_gpu(path: Path, device_id: int) -> onnxruntime.InferenceSession:

@@ -22,12 +22,14 @@ from tests.fakes.tiny_words import LABELS
 
 @dataclass(frozen=True, slots=True)
 class Tiny:
-    """A variant. `work` makes it slow, see `slow_graph`; `wrong` golden answers are others than it gives."""
+    """A variant. `work` makes it slow, see `slow_graph`; `wrong` golden answers are others than it gives;
+    `broken` files are no graphs."""
 
     name: str
     work: int = 0
     agreement: float = 1.0
     wrong: bool = False
+    broken: bool = False
     device: str = "any"
 
 
@@ -53,11 +55,15 @@ def publish_variants(
         for tiny in variants:
             path = folder / f"{tiny.name}.onnx"
             onnx.save(slowed(graph, tiny.work, len(LABELS)) if tiny.work and not embedding else graph, path)
+            if tiny.broken:
+                path.write_bytes(b"no graph")
             found.append(_variant(first, tiny, path))
             answers[tiny.name] = _answers(golden.variants["fp32"], tiny.wrong)
         file = folder / "golden.json"
         file.write_text(golden.model_copy(update={"variants": answers}).model_dump_json(), encoding="utf-8")
-        update = {"variants": found, "golden": entry(file), "token_lengths": token_lengths or {}}
+        scores = {name: {"accuracy": 1.0} for name in ("checkpoint", *answers)}
+        facts = {"golden": entry(file), "token_lengths": token_lengths or {}, "metrics": scores}
+        update = {"variants": found, **facts}
         manifest = made.manifest.model_copy(update=update)
         (folder / MANIFEST).write_text(manifest.model_dump_json(), encoding="utf-8")
         bundle = Registry(str(registry)).publish(folder)

@@ -87,6 +87,12 @@ async def test_a_variant_with_wrong_golden_answers_is_neither_compared_nor_serve
     assert (await loaded(tmp_path, bundle, tmp_path)).variant.name == "int8"
 
 
+def test_a_variant_that_cannot_be_opened_here_is_left_out(tmp_path: Path) -> None:
+    bundle = publish_variants(tmp_path, [Tiny("fp32"), Tiny("int8", broken=True)], token_lengths=LENGTHS)
+    assert "not compared int8: it cannot be opened here" in tuned(tmp_path, "tiny")
+    assert only_choice(tmp_path, bundle).throughput == "fp32"
+
+
 async def test_a_server_falls_back_where_the_chosen_variant_answers_wrongly(tmp_path: Path) -> None:
     """The choice was made where the variant was right, on another host of this class."""
     right = publish_variants(tmp_path / "there", [Tiny("fp32", work=SLOW), Tiny("int8")], token_lengths=LENGTHS)
