@@ -14,6 +14,7 @@ from export.commands.labelling import label, rollback, unlabel
 from export.commands.looking import list_models, show, verify
 from export.commands.recipes import recipes
 from export.commands.transfer import pull, push
+from export.commands.tune import tune
 
 app = typer.Typer(
     help="Turn a fine-tuned run into a [bold]proven[/] ONNX bundle, publish it, and say which version is stable.\n\n"
@@ -33,6 +34,7 @@ look()(show)
 look()(recipes)
 look()(verify)
 look()(diff)
+decide()(tune)
 decide()(label)
 decide()(unlabel)
 decide()(rollback)

@@ -20,6 +20,7 @@ from export.host import describe_host
 from export.licences import licence_section
 from export.manifest import Licences, Manifest
 from export.rows import Row
+from export.tuning.at_export import Traffic
 from export.variants import Candidate
 
 LIBRARIES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime-gpu", "onnxruntime", "tokenizers")
@@ -35,10 +36,13 @@ def assemble(
     rows: Sequence[Row],
     describe: Describe,
     card: Callable[[Manifest], str],
+    traffic: Traffic,
     folder: Path,
     licences: Licences,
 ) -> Path:
     """Makes `folder`: variants fastest first, tokenizer, golden answers to `rows`, model card, bill of materials, manifest.
+
+    Variants are compared for `traffic`, and the manifest says which one is the best on hosts like this one.
 
     Raises ParityNotProven if no variant passed.
     """
@@ -52,7 +56,7 @@ def assemble(
     readme.touch()
     bill.touch()
     (folder / "golden.json").write_text(_golden(passed, rows).model_dump_json() + "\n", encoding="utf-8")
-    manifest = describe(passed, _common(folder, passed) | {"licences": licences})
+    manifest = describe(passed, _common(folder, passed) | {"licences": licences} | traffic.facts(passed))
     readme.write_text(card(manifest) + licence_section(manifest), encoding="utf-8")
     bill.write_text(bill_of_materials(manifest), encoding="utf-8")
     manifest = manifest.model_copy(update={"model_card": entry(readme), "sbom": entry(bill)})

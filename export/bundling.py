@@ -37,6 +37,7 @@ from export.structure.network import Network, as_variant, beside_the_full_one, o
 from export.structure.trimming import trim_run
 from export.structure.vocabulary import Trimming
 from export.terms import terms_of
+from export.tuning.at_export import Traffic
 from export.variants import Candidate, Workshop, described, refused
 from export.verification import PASSES, Proven, Reference, verify
 from training.calibration import softmax
@@ -235,6 +236,7 @@ class Exporter:
             self._golden_rows,
             describe,
             lambda manifest: model_card(manifest, self._run, record),
+            Traffic(rows, self._pad, self._settings.tune_seconds, self._progress),
             self._work / "bundle",
             licences_of(record.encoder, self._settings.data_licence),
         )

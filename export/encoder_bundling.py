@@ -21,6 +21,7 @@ from export.measurement import Runner
 from export.recipes.kinds import Recipe
 from export.rows import Row
 from export.settings import ExportSettings
+from export.tuning.at_export import Traffic
 from export.variants import Candidate, Workshop, described, refused
 from export.verification import PASSES
 from training.model_making import position_limit
@@ -150,6 +151,7 @@ class EncoderExporter:
             self._golden_rows,
             describe,
             lambda manifest: encoder_card(manifest, encoder.module.pooling),
+            Traffic(self._reference.rows, encoder.pad, self._settings.tune_seconds, self._progress),
             self._work / "bundle",
             licences_of(about.encoder, self._settings.data_licence),
         )

@@ -17,7 +17,7 @@ def read_texts(path: str, column: str | None, least: int = LEAST) -> list[str]:
     if not Path(path).is_file():
         raise UnreadableData(f"{path} does not exist: give a file of texts with --texts")
     table = read_table(Path(path), None)
-    name = _column(table, column)
+    name = text_column(table, column)
     values = (record.values.get(name) for record in table.records)
     texts = list(dict.fromkeys(value for value in values if value and not value.isspace()))
     if len(texts) < least:
@@ -25,7 +25,8 @@ def read_texts(path: str, column: str | None, least: int = LEAST) -> list[str]:
     return texts
 
 
-def _column(table: Table, asked: str | None) -> str:
+def text_column(table: Table, asked: str | None) -> str:
+    """The column that is asked for, or else the one that is named as texts are. Raises UnreadableData."""
     listed = ", ".join(map(repr, table.columns))
     if asked is not None:
         if asked not in table.columns:

@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from export.choices import GOALS, HostChoice
 from export.contract import Contract
 from export.proof import ParityProof
 
@@ -214,6 +215,10 @@ class Manifest(Contract):
     """None in bundles of before they were kept."""
     variants: list[Variant] = Field(min_length=1)
     """Preferred first; only variants whose parity passed."""
+    choices: list[HostChoice] = Field(default=[])
+    """Which variant is the best where: measured by the export for the class of its own host."""
+    token_lengths: dict[int, int] = Field(default={})
+    """Tokens -> validation rows that long: the lengths for which variants are compared unless others are given."""
     calibration: Calibration | None
     """None where the task gives no probabilities."""
     metrics: dict[str, dict[str, float]]
@@ -247,6 +252,9 @@ class Manifest(Contract):
         names = [variant.name for variant in self.variants]
         if len(set(names)) != len(names):
             raise ValueError("variant names must be unique")
+        strangers = {choice.variant(goal) for choice in self.choices for goal in GOALS} - set(names)
+        if strangers:
+            raise ValueError(f"choices of variants that are not there: {', '.join(sorted(strangers))}")
         unproven = [variant.name for variant in self.variants if not variant.parity.passed]
         if unproven:
             raise ValueError(f"variants without a passed parity proof: {', '.join(unproven)}")

@@ -3,6 +3,7 @@
     <registry>/<name>/<version>/manifest.json ...    bundles, never changed after publishing
     <registry>/<name>/<version>/manifest.sig         signatures of the manifest, which may be added later
     <registry>/<name>/labels.json                    which version "stable", "canary", ... stand for, and their history
+    <registry>/<name>/choices.json                   which variants are the best where, as measured after publishing
     <registry>/<name>/serving.json                   pinned versions, traffic split, shadow
 
 A bundle becomes visible at once or not at all: in a folder by renaming a directory, in an object store by writing
@@ -20,6 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from export.bundle import MANIFEST, Bundle, open_bundle, parse_manifest, read_signatures
+from export.choices import CHOICES, Choices, HostChoice, merged
 from export.failures import ExportFailure, MalformedBundle, NoFormerVersion, UnknownModel
 from export.labels import LABELS, LabelChange, Labels
 from export.manifest import NAME_PATTERN, Manifest
@@ -221,6 +223,17 @@ class Registry:
         """Mirrors so many percent of the traffic to the target; none without one. Raises UnknownModel."""
         self._check_targets(name, [] if target is None else [target])
         self._change_serving(name, lambda content: content.with_shadow(target, percent))
+
+    def choices(self, manifest: Manifest) -> list[HostChoice]:
+        """The best variants by class of hosts: what was measured after publishing before what the manifest says."""
+        later = self.storage.records.read(f"{self._folder(manifest.name)}/{CHOICES}", Choices).versions
+        return merged(manifest.choices, later.get(manifest.version, []))
+
+    def add_choice(self, name: str, version: int, choice: HostChoice) -> None:
+        """Adds a choice of a published version, in the place of an earlier one for the same class. Raises UnknownModel."""
+        self.resolve(name, version=version)
+        path = f"{self._folder(name)}/{CHOICES}"
+        self.storage.records.change(path, Choices, lambda content: content.with_choice(version, choice))
 
     def _check_targets(self, name: str, targets: Sequence[Target]) -> None:
         if not self.versions(name):

@@ -89,6 +89,8 @@ class ExportSettings(BaseModel):
     """Leaves out tokens of scripts that the run's rows do not have."""
     calibration_rows: int = Field(default=256, ge=8, le=10_000)
     """Training rows that fix the activation scales."""
+    tune_seconds: float = Field(default=20.0, ge=0)
+    """About how long the variants are compared for the choice of this host; 0: not at all."""
     seed: int = Field(default=13, ge=0)
     data_licence: str = "not stated"
     """Of the training data, for the model card and the bill of materials."""

@@ -8,11 +8,15 @@ LINE_END = re.compile(r"[\r\n\v\f\x85\u2028\u2029]+")
 MARKUP = re.compile(r"([\\`*_{}\[\]<>|#~$&])")
 
 
-def render_page(template: str, **values: object) -> str:
-    """A self-contained page as text. Every value is escaped: a row that holds markup is shown, never run."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def render_page(template: str, package: str = "training", /, **values: object) -> str:
+    """A self-contained page as text. Every value is escaped: a row that holds markup is shown, never run.
 
-    environment = Environment(loader=PackageLoader("training"), autoescape=True, undefined=StrictUndefined)
+    The template is that of a package, or else the one here.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    loader = ChoiceLoader([PackageLoader(package), PackageLoader("training")])
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     return environment.get_template(template).render(values)
 
 

@@ -94,6 +94,10 @@ def bundle(
         typer.Option(help="Of the training data, for the card, such as CC-BY-4.0.", show_default="not stated"),
     ] = None,
     sign_with: SignWith = None,
+    tune_seconds: Annotated[
+        float,
+        typer.Option(help="About how long to compare the variants for hosts like this one; 0: not at all.", min=0),
+    ] = 20.0,
     force: Annotated[bool, typer.Option("--force", help="Export again although nothing changed.")] = False,
 ) -> None:
     """Export, fuse, quantize, verify against the checkpoint, publish. Reuses the published version when nothing changed."""
@@ -128,6 +132,7 @@ def bundle(
         trim_vocabulary=trim_vocabulary,
         calibration_rows=calibration_rows,
         data_licence=data,
+        tune_seconds=tune_seconds,
     )
     target = Registry(registry)
     with failures_shown():

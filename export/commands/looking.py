@@ -55,6 +55,11 @@ def show(
         manifest = source.manifest(name, source.resolve(name, version))
         console.print(f"[bold]{name}[/] version {manifest.version}, {_gives(manifest)}")
         show_variants(manifest)
+        for choice in source.choices(manifest):
+            console.print(
+                f"[bold]best on {choice.host_class}[/] under load {choice.throughput}, for a text alone {choice.latency}",
+                highlight=False,
+            )
 
 
 def verify(

@@ -12,7 +12,9 @@ from typing import Any
 import structlog
 import uvloop
 
-from export.failures import BadKey
+from export.choices import HostChoice
+from export.failures import BadKey, MalformedBundle
+from export.manifest import Manifest
 from export.registry import Registry
 from export.signing import TrustedKeys
 from services.inference.administration import ModelAdministration
@@ -133,7 +135,8 @@ def _reconciler(models: Models, settings: InferenceSettings, scheduler: Schedule
     registry = Registry(settings.registry, trusted=_trusted(settings))
 
     def load_version(name: str, version: int) -> LoadedModel:
-        return load(open_trusted(registry, name, version, metrics), settings, scheduler, metrics)
+        bundle = open_trusted(registry, name, version, metrics)
+        return load(bundle, settings, scheduler, metrics, _choices(registry, bundle.manifest))
 
     return Reconciler(Following(registry, settings.models), Holdings(load_version, metrics), models, metrics)
 
@@ -149,6 +152,15 @@ def _trusted(settings: InferenceSettings) -> TrustedKeys | None:
         raise ServerNotStarted(f"trusted_keys: {error}") from None
     log.info("signatures required", keys=sorted(known))
     return keys
+
+
+def _choices(registry: Registry, manifest: Manifest) -> list[HostChoice]:
+    """Those of the registry; of a spoiled file, which is no reason not to serve, those of the manifest."""
+    try:
+        return registry.choices(manifest)
+    except MalformedBundle as error:
+        log.warning("choices not read", model=manifest.name, version=manifest.version, why=str(error))
+        return manifest.choices
 
 
 def _connections(settings: InferenceSettings, shared_port: bool) -> Connections:

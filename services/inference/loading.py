@@ -1,12 +1,14 @@
-"""From a bundle to a loaded model: tokenizer, and sessions of the first variant that works on this host."""
+"""From a bundle to a loaded model: tokenizer, and sessions of the best variant that works on this host."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from export.bundle import Bundle
+from export.choices import HostChoice
 from export.failures import MalformedBundle, UntrustedBundle
 from export.golden import Golden
 from export.manifest import Manifest, Variant
@@ -14,7 +16,7 @@ from export.registry import Registry
 from services.inference.execution.computation import Computation
 from services.inference.execution.variant_choice import prepare
 from services.inference.metrics import Metrics
-from services.inference.prediction import Served
+from services.inference.prediction import Encoded, Served
 from services.inference.response_cache import ResponseCache
 from services.inference.scheduling.lane import Lane
 from services.inference.scheduling.scheduler import Scheduler
@@ -66,8 +68,17 @@ def open_trusted(registry: Registry, name: str, version: int, metrics: Metrics) 
         raise
 
 
-def load(bundle: Bundle, settings: InferenceSettings, scheduler: Scheduler, metrics: Metrics) -> LoadedModel:
-    """Loads and warms a bundle. Raises MalformedBundle when no variant works here, DeviceUnavailable for CUDA."""
+def load(
+    bundle: Bundle,
+    settings: InferenceSettings,
+    scheduler: Scheduler,
+    metrics: Metrics,
+    choices: Sequence[HostChoice] | None = None,
+) -> LoadedModel:
+    """Loads and warms a bundle; `choices` say which variant is the best where.
+
+    Raises MalformedBundle when no variant works here, DeviceUnavailable for CUDA.
+    """
     manifest = bundle.manifest
     if 0 < settings.max_batch_tokens < manifest.max_length:
         raise MalformedBundle(
@@ -79,7 +90,7 @@ def load(bundle: Bundle, settings: InferenceSettings, scheduler: Scheduler, metr
         golden = Golden.read(bundle.file(manifest.golden))
     except Exception as error:
         raise MalformedBundle(f"{bundle.path}: tokenizer or golden answers are malformed ({error})") from None
-    execution = prepare(bundle, golden, settings, metrics)
+    execution = prepare(bundle, golden, settings, metrics, choices=choices)
     variant = execution.variant
     statistics = ModelStatistics()
     observer = ModelObserver(metrics, manifest, statistics)
@@ -97,6 +108,7 @@ class ModelObserver:
         self._statistics = statistics
         self._texts = metrics.queue_texts.labels(*self._labels)
         self._tokens = metrics.queue_tokens.labels(*self._labels)
+        self._lengths = metrics.text_tokens.labels(*self._labels)
         self._rows = metrics.batch_rows.labels(*self._labels)
         self._batch_tokens = metrics.batch_tokens.labels(*self._labels)
         self._padding = metrics.padding.labels(*self._labels)
@@ -131,6 +143,11 @@ class ModelObserver:
     def dropped(self, texts: int, reason: str) -> None:
         """Texts that left before compute."""
         self._dropped[reason].inc(texts)
+
+    def read(self, rows: Iterable[Encoded]) -> None:
+        """Rows that a call wants computed."""
+        for row in rows:
+            self._lengths.observe(len(row))
 
     def waited(self, seconds: float) -> None:
         """The slowest text of a call waited so long."""

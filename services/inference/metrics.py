@@ -13,6 +13,39 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ROWS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128)
 TOKENS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+LENGTHS = (
+    *(
+        4,
+        6,
+        8,
+        10,
+        12,
+        14,
+        16,
+        20,
+        24,
+        28,
+        32,
+        40,
+        48,
+        56,
+        64,
+        80,
+        96,
+        112,
+        128,
+        160,
+        192,
+        224,
+        256,
+        320,
+        384,
+        448,
+        512,
+    ),
+    *(768, 1024, 2048, 4096, 8192),
+)
+"""Tokens a text, close to one another where most texts are: `export tune` measures for them."""
 MODEL = ("model", "version")
 PREFIX = "bertline_inference_"
 
@@ -40,6 +73,7 @@ class Metrics:
             "dropped_texts", "Texts that left before compute: expired, cancelled or refused.", (*MODEL, "reason")
         )
         self.coalesced = self._counter("coalesced_texts", "Texts that joined equal ones in flight.", MODEL)
+        self.text_tokens = self._histogram("text_tokens", "Tokens a text, or a window of one.", MODEL, LENGTHS)
         self.batch_rows = self._histogram("batch_texts", "Texts a batch.", MODEL, ROWS)
         self.batch_tokens = self._histogram("batch_tokens", "Tokens a batch, padding included.", MODEL, TOKENS)
         self.padding = self._counter("padding_tokens", "Tokens computed only to fill a batch.", MODEL)
@@ -53,6 +87,11 @@ class Metrics:
         self.cache_misses = self._counter("cache_misses", "Texts that the response cache did not know.", MODEL)
         self.variants_refused = self._counter(
             "variants_refused", "Variants whose golden answers are wrong on this host.", ("model", "variant")
+        )
+        self.variants_chosen = self._counter(
+            "variants_chosen",
+            "Loads by the variant that serves and why it: pinned, host_class, family, order or fell_back.",
+            ("model", "variant", "why"),
         )
         self.model_info = self._gauge(
             "model_info", "1 for each loaded version, with its variant and labels.", ModelInfo._fields, "livemax"

@@ -183,6 +183,7 @@ class Pipeline:
         except Failure:
             model.statistics.fail.add(0.0)
             raise
+        model.observer.read(rows)
         known.computed(queued, computed.queue_s, computed.inference_s, computed.batch_texts)
         model.observer.waited(computed.queue_s)
         return computed

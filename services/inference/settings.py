@@ -16,6 +16,10 @@ MOST_TENSORRT_TEXTS = 128
 """Batches that TensorRT builds its engine for; a larger one would make it build anew, which takes minutes."""
 
 
+PIN = r"([a-z0-9][a-z0-9._-]*=)?[a-z0-9][a-z0-9._-]*"
+PINS = rf"^({PIN}(,{PIN})*)?$"
+
+
 def _section(title: str) -> dict[str, Any]:
     return {"section": title}
 
@@ -51,6 +55,10 @@ class InferenceSettings(BaseSettings):
     """How that arena grows: in few large steps, or by what is needed, which wastes less where several programs share a GPU."""
     tensorrt_half: bool = True
     """TensorRT may compute in float16."""
+    tuned_for: Literal["throughput", "latency"] = "throughput"
+    """Which variant serves, of those measured to be the best on hosts like this one: that for load, or that for lone texts."""
+    variant: str = Field(default="", pattern=PINS)
+    """The variant to serve and no other, as int8-static, or for each model, as news=int8-static,topics=fp32; empty: the best."""
     calibration: Literal["auto", "always", "off"] = "auto"
     """auto: measured at load, unless this host has a record of it; always: measured; off: constants."""
     state_dir: Path | None = None
@@ -133,6 +141,12 @@ class InferenceSettings(BaseSettings):
         if self.device == "tensorrt" and self.max_batch_texts > MOST_TENSORRT_TEXTS:
             raise ValueError(f"max_batch_texts ({self.max_batch_texts}) is above {MOST_TENSORRT_TEXTS} on tensorrt")
         return self
+
+    def pinned_variant(self, model: str) -> str | None:
+        """The variant that `variant` names for a model."""
+        pins = [entry.rpartition("=") for entry in self.variant.split(",")]
+        known = {name: variant for name, _, variant in pins}
+        return known.get(model) or known.get("") or None
 
     @property
     def trusted(self) -> tuple[Path, ...]:

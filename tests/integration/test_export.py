@@ -19,6 +19,7 @@ from export.bundling import Exporter, export_run
 from export.failures import ExportFailure, ParityNotProven
 from export.golden_check import golden_faults
 from export.graph import export_graph
+from export.host import host_class
 from export.inspection import inspected
 from export.manifest import Licences
 from export.measurement import Runner
@@ -113,6 +114,11 @@ def test_a_run_becomes_a_proven_bundle_and_is_reused(run: RunDirectory, record: 
     assert manifest.calibration.temperature == record.temperature
     assert "| fp32 |" in bundle.file(manifest.model_card).read_text(encoding="utf-8")
     assert golden_faults(bundle) == {}
+    assert sum(manifest.token_lengths.values()) == len(list(run.examples(Split.VALIDATION)))
+    if len(manifest.variants) > 1:
+        (choice,) = manifest.choices
+        assert choice.host_class == host_class()
+        assert {each.variant for each in choice.measured} == {variant.name for variant in manifest.variants}
     assert published_version(registry, "toy", fingerprint) == 1
     assert published_version(registry, "toy", step_fingerprint(record, ExportSettings(calibration_rows=65))) is None
 

@@ -21,7 +21,8 @@ from export.bundle import MANIFEST, entry, open_bundle
 from export.bundling import Exporter
 from export.failures import ParityNotProven
 from export.golden import Golden
-from export.quantization import FLOAT, QUANTIZED, Recipe
+from export.recipes.catalogue import FLOAT, QUANTIZED
+from export.recipes.kinds import Recipe
 from export.settings import ExportSettings, Gate
 from export.variants import Candidate
 from services.inference.execution.variant_choice import prepare

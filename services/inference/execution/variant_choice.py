@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,7 @@ import onnxruntime
 import structlog
 
 from export.bundle import Bundle
+from export.choices import HostChoice
 from export.failures import MalformedBundle
 from export.golden import Golden, tolerance
 from export.manifest import Manifest, Variant
@@ -20,6 +22,7 @@ from services.inference.execution.host_record import HostRecord, kind_of, this_h
 from services.inference.execution.layout import Layout, SessionSet
 from services.inference.execution.session import BrokenModel, Opener, OpenRaw, Session
 from services.inference.execution.stopwatch import SessionStopwatch
+from services.inference.execution.variant_ranking import Why, ranked
 from services.inference.execution.warm_up import CPU_SECONDS, GPU_SECONDS, warm_up
 from services.inference.metrics import Metrics
 from services.inference.prediction import Encoded
@@ -36,6 +39,8 @@ class Execution:
     """How a version is run: warm sessions of a variant that gives its golden answers, and the lane's bounds."""
 
     variant: Variant
+    why: Why
+    """Why this variant."""
     layout: Layout
     limits: Limits
     source: Source
@@ -58,12 +63,18 @@ def device_of(settings: InferenceSettings, variant: Variant | None = None) -> De
 
 
 def prepare(
-    bundle: Bundle, golden: Golden, settings: InferenceSettings, metrics: Metrics, open_raw: OpenRaw | None = None
+    bundle: Bundle,
+    golden: Golden,
+    settings: InferenceSettings,
+    metrics: Metrics,
+    open_raw: OpenRaw | None = None,
+    choices: Sequence[HostChoice] | None = None,
 ) -> Execution:
-    """Takes the first variant that suits the device and works. Raises MalformedBundle, or DeviceUnavailable."""
+    """Takes the best variant for this host that works, see `ranked`. Raises MalformedBundle, or DeviceUnavailable."""
     manifest = bundle.manifest
+    ranking = ranked(manifest, device_of(settings), settings, choices)
     faults = []
-    for variant in suited(manifest, device_of(settings)):
+    for place, variant in enumerate(ranking.variants):
         device = device_of(settings, variant)
         if device.engines is not None:
             device.engines.mkdir(parents=True, exist_ok=True)
@@ -76,23 +87,36 @@ def prepare(
             open_raw,
         )
         sessions = SessionSet(opener, settings.cores, settings.workers)
+        check = GoldenCheck(golden, variant, device)
         try:
-            return _prepared(variant, manifest, sessions, GoldenCheck(golden, variant, device), settings, metrics)
+            execution = _prepared(variant, ranking.reason(place), manifest, sessions, check, settings, metrics)
         except BrokenModel as error:
             faults.append(f"{variant.name}: {error}")
             metrics.variants_refused.labels(manifest.name, variant.name).inc()
             log.warning(
                 "variant refused", model=manifest.name, version=manifest.version, variant=variant.name, why=str(error)
             )
+        else:
+            _tell(execution, manifest, ranking.host_class, settings, metrics)
+            return execution
     why = "; ".join(faults) or f"none of its variants is meant for {settings.device}"
     raise MalformedBundle(f"{bundle.path}: no variant works on this host ({why}); export the model again")
 
 
-def suited(manifest: Manifest, device: Device) -> list[Variant]:
-    """Variants meant for the device: on a GPU its own before those for any; on the CPU as the export ordered them by speed."""
-    kinds = device.variants()
-    found = [variant for variant in manifest.variants if variant.device in kinds]
-    return sorted(found, key=lambda variant: kinds.index(variant.device)) if device.on_gpu else found
+def _tell(
+    execution: Execution, manifest: Manifest, host_class: str, settings: InferenceSettings, metrics: Metrics
+) -> None:
+    variant = execution.variant.name
+    metrics.variants_chosen.labels(manifest.name, variant, execution.why).inc()
+    log.info(
+        "variant chosen",
+        model=manifest.name,
+        version=manifest.version,
+        variant=variant,
+        why=execution.why,
+        host_class=host_class,
+        tuned_for=settings.tuned_for,
+    )
 
 
 class GoldenCheck:
@@ -123,6 +147,7 @@ class GoldenCheck:
 
 def _prepared(
     variant: Variant,
+    why: Why,
     manifest: Manifest,
     sessions: SessionSet,
     check: GoldenCheck,
@@ -163,7 +188,7 @@ def _prepared(
         seconds=round(seconds, 3),
         warm_up_runs=runs,
     )
-    return Execution(variant, layout, limits, source)
+    return Execution(variant, why, layout, limits, source)
 
 
 def _limits(

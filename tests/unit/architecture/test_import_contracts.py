@@ -43,6 +43,7 @@ PLANTED = [
     ("report-layers", "training/report/slices.py", "import training.report.making"),
     ("captum-in-one-place", "training/report/robustness.py", "import captum.attr"),
     ("search-layers", "training/search/storage.py", "import training.search.study"),
+    ("tuning-layers", "export/tuning/statistics.py", "import export.tuning.rounds"),
     ("inference-layers", "services/inference/execution/computation.py", "import services.inference.pipeline"),
     ("inference-layers", "services/inference/prediction.py", "import services.inference.tokenization"),
     ("wire-layers", "services/inference/wires/wire_requests.py", "import services.inference.wires.servicer"),

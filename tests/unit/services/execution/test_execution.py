@@ -17,7 +17,8 @@ from services.inference.execution.computation import Computation
 from services.inference.execution.devices import CPU, CUDA, Device
 from services.inference.execution.layout import Layout, SessionSet
 from services.inference.execution.session import DeviceUnavailable, Opener, OpenRaw
-from services.inference.execution.variant_choice import Execution, prepare, suited
+from services.inference.execution.variant_choice import Execution, prepare
+from services.inference.execution.variant_ranking import suited
 from services.inference.execution.warm_up import lengths, warm_up
 from services.inference.metrics import Metrics
 from services.inference.prediction import Encoded
