@@ -13,6 +13,7 @@ from export.commands.keys import keygen, sign
 from export.commands.labelling import label, rollback, unlabel
 from export.commands.looking import list_models, show, verify
 from export.commands.recipes import recipes
+from export.commands.text_graph import text_graph
 from export.commands.transfer import pull, push
 from export.commands.tune import tune
 
@@ -29,6 +30,7 @@ make, look, decide, share = (
 )
 make()(bundle)
 make()(encoder)
+make("text-graph")(text_graph)
 look("list")(list_models)
 look()(show)
 look()(recipes)

@@ -41,10 +41,14 @@ Task = Literal[
 single_label_classification    logits     float32 [batch, labels]
 multi_label_classification     logits     float32 [batch, labels]; each label's probability is its sigmoid
 regression                     logits     float32 [batch, 1], of the number standardised by the manifest's `Scale`
-embedding                      embedding  float32 [batch, width], pooled, not normalised
+embedding                      embedding  float32 [batch, width], pooled, not normalised: whoever cuts a vector, or joins
+                                          those of several windows, must do so before
 pair_scoring                   logits     float32 [batch, 1], of (query, candidate); relevance is the sigmoid of logits over
                                           the temperature
 token_classification           logits     float32 [batch, sequence, labels]
+
+Results instead of these (probabilities, vectors of length 1, numbers in units) come from a server, or from the file that
+`python -m export text-graph` makes of a variant, see `export.text_graph.results`.
 """
 
 SCOPE_OUTPUT = "out_of_scope_score"

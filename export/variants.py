@@ -16,7 +16,7 @@ from export.fusion import fuse
 from export.manifest import Variant
 from export.proof import ParityProof
 from export.quantization import write_graph
-from export.recipes.catalogue import ALL, DEFAULT, FLOAT, HALF, PLAIN, QUANTIZED, named
+from export.recipes.catalogue import ALL, DEFAULT, FLOAT, HALF, LAST_RESORT, PLAIN, QUANTIZED, named
 from export.recipes.graphs import Graphs
 from export.recipes.kinds import Recipe
 from export.rows import Row
@@ -46,6 +46,8 @@ def refused(recipe: Recipe, path: Path, proof: ParityProof) -> Candidate:
 
 
 Measure = Callable[[Recipe, Path], Candidate]
+NEAR = 0.99
+"""Agreement with the checkpoint from which no nearer variant is looked for; below the gate's limit nothing passes anyway."""
 
 
 class Workshop:
@@ -61,8 +63,8 @@ class Workshop:
         fuse(raw, self.fused, config)
 
     def measured(self, measure: Measure, calibration: Sequence[Row], variants: str = DEFAULT) -> list[Candidate]:
-        """What `variants` wants, each made and measured: by default float32 and the first quantized recipe that passes, with all
-        that failed before it; "all" that run on a CPU; or those named.
+        """What `variants` wants, each made and measured: by default float32 and a quantized one; "all" that run on a CPU; or
+        those named.
 
         Scales are fixed on the rows of `calibration`; without any, nothing is quantized by default. Raises ExportFailure where a
         recipe is named that needs rows.
@@ -71,11 +73,22 @@ class Workshop:
         if variants != DEFAULT:
             return [self._made(recipe, graphs, measure) for recipe in self._feasible(variants, calibration)]
         found = [self._made(FLOAT, graphs, measure)]
-        for recipe in QUANTIZED if calibration else ():
-            found.append(self._made(recipe, graphs, measure))
-            if found[-1].passed:
+        for recipes in (QUANTIZED, LAST_RESORT) if calibration else ():
+            tried = self._tried(recipes, graphs, measure)
+            found += [each for each in tried if not each.passed]
+            if passed := [each for each in tried if each.passed]:
+                found.append(max(passed, key=lambda each: each.variant.parity.agreement))
                 break
         return found
+
+    def _tried(self, recipes: Sequence[Recipe], graphs: Graphs, measure: Measure) -> list[Candidate]:
+        """Made in this order until one passes and is near the checkpoint."""
+        tried: list[Candidate] = []
+        for recipe in recipes:
+            tried.append(self._made(recipe, graphs, measure))
+            if tried[-1].passed and tried[-1].variant.parity.agreement >= NEAR:
+                break
+        return tried
 
     def for_gpus(
         self, measure: Measure, half: bool, tensorrt: bool, calibration: Sequence[Row] = (), variants: str = DEFAULT

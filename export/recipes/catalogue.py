@@ -17,18 +17,24 @@ HALF = Half("fp16")
 
 QUANTIZED = (
     Static("int8-fused", fused=True),
-    Static("int8-static"),
-    Static("int8-static-smooth", smoothing=0.5),
+    # rare large activations, cut off, leave finer steps to all others
+    Static("int8-fused-percentile", fused=True, calibration=Percentile(99.99)),
     # the first feed-forward blocks hold the widest activations
-    Static("int8-static-mixed", exclude=rf"layer\.[01]/{FEED_FORWARD_OUTPUT}"),
-    Static("int8-static-partial", exclude=FEED_FORWARD_OUTPUT),
+    Static("int8-fused-mixed", fused=True, exclude=rf"layer\.[01]/{FEED_FORWARD_OUTPUT}"),
 )
-"""What the default tries in this order until one passes the gate."""
+"""What the default tries until one is near the checkpoint; of others it takes the nearest that passes the gate."""
+LAST_RESORT = (Static("int8-fused-partial", fused=True, exclude=FEED_FORWARD_OUTPUT),)
+"""Tried where none of these passes: hardly faster than float32."""
 
 RECIPES: tuple[Recipe, ...] = (
     FLOAT,
     Float("fp32-unfused", device="cpu", fused=False),
     *QUANTIZED,
+    *LAST_RESORT,
+    Static("int8-static"),
+    Static("int8-static-smooth", smoothing=0.5),
+    Static("int8-static-mixed", exclude=rf"layer\.[01]/{FEED_FORWARD_OUTPUT}"),
+    Static("int8-static-partial", exclude=FEED_FORWARD_OUTPUT),
     Static("int8-static-small", row_wise_embeddings=True),
     Static("int8-static-percentile", calibration=Percentile(99.99)),
     Static("int8-static-entropy", calibration=Entropy()),

@@ -132,6 +132,19 @@ def test_the_embedding_example_shows_which_text_is_near(target: str) -> None:
     assert float(near.split()[0]) > float(far.split()[0])
 
 
+def test_the_file_with_a_tokenizer_inside_answers_without_a_server(tmp_path: Path) -> None:
+    publish_tiny(tmp_path / "models")
+    file = tmp_path / "tiny.onnx"
+    export = ["export", "text-graph", "tiny", "--registry", str(tmp_path / "models"), "--out", str(file)]
+    run([sys.executable, "-m", *export], timeout=240)
+    # as a client that has neither this project nor a tokenizer
+    texts = ["The bank cut its rate.", "球队赢了比赛"]
+    lines = run([sys.executable, str(EXAMPLES / "python" / "text_graph.py"), str(file), *texts], cwd=tmp_path)
+    first, second = lines.stdout.splitlines()
+    assert re.fullmatch(r"business  0\.\d{3}  The bank cut its rate\.", first)
+    assert re.fullmatch(r"sports  0\.\d{3}  球队赢了比赛", second)
+
+
 @pytest.mark.parametrize("model", ["ranker", "vectors"])
 def test_the_scoring_example_ranks_with_either_kind_of_model(target: str, model: str) -> None:
     first, second, third = example("score", target, model)

@@ -9,8 +9,8 @@ from rich.console import Console
 from transformers import BertConfig
 
 from export.failures import ExportFailure
-from export.manifest import ParityProof
-from export.recipes.catalogue import QUANTIZED, named
+from export.proof import ParityProof
+from export.recipes.catalogue import LAST_RESORT, QUANTIZED, named
 from export.recipes.kinds import Recipe
 from export.variants import Candidate, Workshop, described
 from tests.fakes.tiny_exports import TinyExport, tiny_export
@@ -29,21 +29,21 @@ def workshop(tiny: TinyExport, tmp_path: Path) -> Workshop:
 
 
 class Gate:
-    """Lets pass what it is told, and remembers what it was shown."""
+    """Lets pass what it is told, with the agreement it is told, and remembers what it was shown."""
 
-    def __init__(self, *passing: str) -> None:
-        self._passing = passing
+    def __init__(self, *passing: str, **agreements: float) -> None:
+        self._agreements = dict.fromkeys(passing, 1.0) | agreements
         self.shown: list[str] = []
 
     def __call__(self, recipe: Recipe, path: Path) -> Candidate:
         assert path.stat().st_size > 1000
         self.shown.append(recipe.name)
-        passed = recipe.name in self._passing
+        passed = recipe.name in self._agreements
         proof = ParityProof(
             rows=1,
             max_logit_difference=0,
             mean_logit_difference=0,
-            agreement=1,
+            agreement=self._agreements.get(recipe.name, 0.5),
             flips_with_batch_mates=0,
             shapes_checked=[],
             passed=passed,
@@ -52,12 +52,31 @@ class Gate:
         return Candidate(described(recipe, path, proof, None), path, [], {})
 
 
-def test_by_default_quantized_recipes_are_tried_until_one_passes(workshop: Workshop, tiny: TinyExport) -> None:
-    second = QUANTIZED[1].name
-    gate = Gate("fp32", second)
+FIRST, SECOND, THIRD = (recipe.name for recipe in QUANTIZED)
+
+
+def test_by_default_quantized_recipes_are_tried_until_one_is_near_the_checkpoint(
+    workshop: Workshop, tiny: TinyExport
+) -> None:
+    gate = Gate("fp32", SECOND)
     found = workshop.measured(gate, tiny.rows)
-    assert gate.shown == ["fp32", QUANTIZED[0].name, second]
+    assert gate.shown == ["fp32", FIRST, SECOND]
     assert [each.passed for each in found] == [True, False, True]
+
+
+def test_of_those_that_pass_and_are_not_near_the_nearest_is_taken(workshop: Workshop, tiny: TinyExport) -> None:
+    gate = Gate("fp32", **{FIRST: 0.982, SECOND: 0.989, THIRD: 0.985})
+    found = workshop.measured(gate, tiny.rows)
+    assert gate.shown == ["fp32", FIRST, SECOND, THIRD]
+    assert [each.variant.name for each in found] == ["fp32", SECOND]
+
+
+def test_what_is_hardly_faster_is_tried_last(workshop: Workshop, tiny: TinyExport) -> None:
+    last = [recipe.name for recipe in LAST_RESORT]
+    gate = Gate("fp32", **dict.fromkeys(last, 0.982))
+    found = workshop.measured(gate, tiny.rows)
+    assert gate.shown == ["fp32", FIRST, SECOND, THIRD, *last]
+    assert [each.variant.name for each in found if each.passed] == ["fp32", *last]
 
 
 def test_without_rows_the_default_is_float32_and_all_is_what_needs_none(workshop: Workshop) -> None:
