@@ -82,8 +82,8 @@ def _answers(folder: Path, manifest: Manifest, broken: set[str]) -> Iterator[Fin
         return
     try:
         faults = golden_faults(Bundle(folder, manifest.model_copy(update={"variants": intact})))
-    except Exception as error:  # whatever a runtime makes of a graph that it cannot open
-        yield Finding("golden answers", f"cannot be computed: {str(error).splitlines()[0] if str(error) else error!r}")
+    except ValueError as error:
+        yield Finding(manifest.golden.path, f"cannot be read: {str(error).splitlines()[0]}")
         return
     for variant in intact:
         yield Finding(f"answers of {variant.name}", faults.get(variant.name))

@@ -17,7 +17,8 @@ def recipes() -> None:
         table.add_row(recipe.name, recipe.device, recipe.precision, escape(recipe.summary()))
     console.print(table)
     console.print(
-        f"[bold]{DEFAULT}[/]: fp32, and the first of the following that passes with 99 % agreement, or else the nearest that passes: {', '.join(recipe.name for recipe in QUANTIZED)}\n"
+        f"[bold]{DEFAULT}[/]: fp32, and of {', '.join(recipe.name for recipe in QUANTIZED)} the first that passes with 99 % "
+        "agreement, or else the nearest that passes\n"
         f"[bold]{ALL}[/]: every one for a CPU",
         highlight=False,
     )
