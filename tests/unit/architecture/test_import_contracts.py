@@ -32,6 +32,7 @@ PLANTED = [
     ("cleanlab-in-one-place", "training/audit/folds.py", "import cleanlab.filter"),
     ("sentence-transformers-in-one-place", "training/embedding/mining.py", "import sentence_transformers"),
     ("embedding-layers", "training/embedding/retrieval.py", "import training.embedding.rows"),
+    ("structure-layers", "export/structure/catalogue.py", "import export.structure.pruning"),
     ("text-graph-layers", "export/text_graph/tokens.py", "import export.text_graph.proof"),
     ("audit-layers", "training/audit/findings.py", "import training.audit.sheet"),
     ("tagging-layers", "training/tagging/schemes.py", "import training.tagging.decoding"),

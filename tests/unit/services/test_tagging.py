@@ -22,7 +22,7 @@ from services.inference.tokenization import Tokenization
 from tests.fakes.tiny_words import TAG_LABELS, TAGS, VOCABULARY, tiny_tokenizer
 
 LABEL_OF = {word: label for label, words in TAGS.items() for word in words}
-MODEL = cast("LoadedModel", SimpleNamespace(manifest=SimpleNamespace(labels=TAG_LABELS, temperature=1.0)))
+MODEL = cast("LoadedModel", SimpleNamespace(manifest=SimpleNamespace(labels=TAG_LABELS), temperature=1.0))
 
 
 def tagged(*labels: str) -> list[TaggedWord]:
