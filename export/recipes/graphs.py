@@ -40,11 +40,18 @@ class Graphs:
 
     @cached_property
     def fused_apart(self) -> Path:
-        """Fused, but products with weights stand apart from the attention, so that they can be quantized; shapes inferred."""
+        """Fused, but products with weights stand apart from the attention, so that they can be quantized; shapes inferred.
+
+        `prepared` where the architecture is not known, or the inference, which ONNX's own cannot replace, does not know it.
+        """
         target = self.work / "fused-apart.onnx"
-        fuse(self.prepared, target, self._config, separate_projections=True)
-        # ONNX's own inference does not know fused operators
-        onnx.save(SymbolicShapeInference.infer_shapes(onnx.load(str(target)), auto_merge=True), str(target))
+        if not fuse(self.prepared, target, self._config, separate_projections=True):
+            return self.prepared
+        try:
+            inferred = SymbolicShapeInference.infer_shapes(onnx.load(str(target)), auto_merge=True)
+        except Exception:  # whatever it stumbles over
+            return self.prepared
+        onnx.save(inferred, str(target))
         return target
 
     @cached_property
