@@ -67,7 +67,10 @@ def bundle(
         list[Path] | None, typer.Option(help="Another run of the same task, such as a student, as further variants.")
     ] = None,
     min_structural_agreement: Annotated[
-        float, typer.Option(help="Share of rows with the checkpoint's label, of these further networks.")
+        float,
+        typer.Option(
+            parser=share, metavar="SHARE", help="Share of rows with the checkpoint's label, of these further networks."
+        ),
     ] = 0.9,
     trim_vocabulary: Annotated[
         bool, typer.Option("--trim-vocabulary", help="Leave out tokens of scripts that the run's rows do not have.")
@@ -88,7 +91,9 @@ def bundle(
             help="Share of their spread that outputs may move by tokens that the mask hides; dynamic int8 needs 0.1.",
         ),
     ] = 0.01,
-    calibration_rows: Annotated[int, typer.Option(help="Training rows that fix the int8 scales.")] = 256,
+    calibration_rows: Annotated[
+        int, typer.Option(help="Training rows that fix the int8 scales.", min=8, max=10_000)
+    ] = 256,
     data_licence: Annotated[
         str | None,
         typer.Option(help="Of the training data, for the card, such as CC-BY-4.0.", show_default="not stated"),
