@@ -19,7 +19,8 @@ def publish_copy(bundle: Bundle, variants: list[str], target: Registry) -> Bundl
     Raises KeyError for a variant that the bundle does not have.
     """
     known = {variant.name: variant for variant in bundle.manifest.variants}
-    manifest = bundle.manifest.model_copy(update={"variants": [known[name] for name in variants]})
+    # no choice for a host stands before the order that is asked for
+    manifest = bundle.manifest.model_copy(update={"variants": [known[name] for name in variants], "choices": []})
     with tempfile.TemporaryDirectory() as aside:
         folder = Path(aside)
         for entry in manifest.files():
@@ -31,5 +32,5 @@ def publish_copy(bundle: Bundle, variants: list[str], target: Registry) -> Bundl
 
 
 def servable(bundle: Bundle, device: str = "cpu") -> list[str]:
-    """Names of the variants that a server may choose on the device, in the order in which it would."""
+    """Names of the variants that a server may choose on the device, in the bundle's order."""
     return [variant.name for variant in bundle.manifest.variants if variant.device in {device, "any"}]
